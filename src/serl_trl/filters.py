@@ -1,0 +1,313 @@
+"""Filters: each says of an instruction, or of a group's vote share, that it is kept, or names the reason why not."""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from .novelty import NoveltyIndex
+
+
+# The official SeRL code's lists: instructions that a text-only model cannot follow, or whose answer is no number.
+BANNED_WORDS: tuple[str, ...] = (
+    "image",
+    "images",
+    "graph",
+    "graphs",
+    "picture",
+    "pictures",
+    "file",
+    "files",
+    "map",
+    "maps",
+    "draw",
+    "plot",
+    "go to",
+)
+BANNED_STARTS: tuple[str, ...] = ("Write a program",)
+
+# Shares are counts over counts, often in float32 (0.8 becomes 0.80000001). Two different shares of groups below a
+# thousand completions lie further apart than this.
+_SHARE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a filter decided.
+
+    Args:
+        kept (`bool`):
+            Whether the item passes.
+        reason (`str`, *optional*):
+            Why it does not, under the name it is counted by in the logs; `None` if it passes.
+        value (`float`, `int` or `str`, *optional*):
+            What the decision rests on: a number of words, a similarity, a share, the banned word.
+
+    Example:
+
+    ```python
+    >>> Verdict(kept=False, reason="too_short", value=2)
+    Verdict(kept=False, reason='too_short', value=2)
+
+    ```
+    """
+
+    kept: bool
+    reason: str | None = None
+    value: float | int | str | None = None
+
+
+class InstructionFilter(Protocol):
+    """What [`apply_filters`] needs of a filter: a name to count its verdicts under, and the call."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, instruction: str) -> Verdict: ...
+
+
+@dataclass(frozen=True)
+class LengthFilter:
+    """Keep instructions of a sensible length, in words separated by white space.
+
+    Args:
+        min_words (`int`, *optional*, defaults to 4):
+            Smallest number of words that is kept (official code).
+        max_words (`int`, *optional*, defaults to 150):
+            Largest number of words that is kept (official code).
+
+    Raises:
+        `ValueError`: If not 0 <= `min_words` <= `max_words`.
+
+    Example:
+
+    ```python
+    >>> LengthFilter()("What is 2 + 2?")
+    Verdict(kept=True, reason=None, value=5)
+    >>> LengthFilter()("Why?")
+    Verdict(kept=False, reason='too_short', value=1)
+
+    ```
+    """
+
+    name: ClassVar[str] = "length"
+    min_words: int = 4
+    max_words: int = 150
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_words <= self.max_words:
+            raise ValueError(
+                f"min_words={self.min_words} and max_words={self.max_words} leave no length to keep; choose "
+                "0 <= min_words <= max_words."
+            )
+
+    def __call__(self, instruction: str) -> Verdict:
+        num_words = len(instruction.split())
+        if num_words < self.min_words:
+            return Verdict(False, "too_short", num_words)
+        if num_words > self.max_words:
+            return Verdict(False, "too_long", num_words)
+        return Verdict(True, None, num_words)
+
+
+class KeywordFilter:
+    """Reject instructions that ask for what a text-only model cannot do.
+
+    A banned word counts as a whole word, whatever its case ("map" is not in "mapping"); white space inside a banned
+    phrase stands for any white space.
+
+    Args:
+        banned_words (`Iterable[str]`, *optional*, defaults to `BANNED_WORDS`):
+            Words and phrases that must not occur (official code: image(s), graph(s), picture(s), file(s), map(s),
+            draw, plot, go to).
+        banned_starts (`Iterable[str]`, *optional*, defaults to `BANNED_STARTS`):
+            Beginnings that an instruction must not have, whatever their case (official code: "Write a program").
+
+    Raises:
+        `ValueError`: If a banned word or start is blank, or one string is passed instead of several.
+
+    Source: the filters of the official code, after Self-Instruct (arXiv 2212.10560); there "Write a program" is
+    matched with its case.
+
+    Example:
+
+    ```python
+    >>> KeywordFilter()("Please draw the graph of f.")
+    Verdict(kept=False, reason='banned_word', value='draw')
+    >>> KeywordFilter()("Which mapping is linear?").kept
+    True
+
+    ```
+    """
+
+    name: ClassVar[str] = "keyword"
+
+    def __init__(
+        self, banned_words: Iterable[str] = BANNED_WORDS, banned_starts: Iterable[str] = BANNED_STARTS
+    ) -> None:
+        for argument in (banned_words, banned_starts):
+            if isinstance(argument, str):
+                raise ValueError(f"got the single string {argument!r}; pass a list of words, such as [{argument!r}].")
+        self.banned_words = tuple(banned_words)
+        self.banned_starts = tuple(banned_starts)
+        if not all(phrase.strip() for phrase in self.banned_words + self.banned_starts):
+            raise ValueError(
+                f"a banned word is blank in {self.banned_words + self.banned_starts!r} and would ban every "
+                "instruction; remove it."
+            )
+        self._start = self._pattern(self.banned_starts, r"\A\s*(?:{})")
+        self._word = self._pattern(self.banned_words, r"(?<!\w)(?:{})(?!\w)")
+
+    @staticmethod
+    def _pattern(phrases: tuple[str, ...], frame: str) -> re.Pattern[str] | None:
+        """Return a pattern with one group per phrase, so that a match tells which phrase it was."""
+        groups = "|".join("(" + r"\s+".join(map(re.escape, phrase.split())) + ")" for phrase in phrases)
+        return re.compile(frame.replace("{}", groups), re.IGNORECASE) if phrases else None
+
+    def __call__(self, instruction: str) -> Verdict:
+        for pattern, phrases in ((self._start, self.banned_starts), (self._word, self.banned_words)):
+            match = pattern.search(instruction) if pattern else None
+            if match and match.lastindex:
+                return Verdict(False, "banned_word", phrases[match.lastindex - 1])
+        return Verdict(True)
+
+
+@dataclass(frozen=True)
+class NoveltyFilter:
+    """Reject instructions that are too similar to one in a bank. Asking adds nothing to the bank.
+
+    Args:
+        index ([`~novelty.NoveltyIndex`]):
+            The bank, which holds the threshold.
+
+    Example:
+
+    ```python
+    >>> index = NoveltyIndex(threshold=0.7)
+    >>> index.add("What is 2 + 2?")
+    >>> NoveltyFilter(index)("What is 2 - 2?")
+    Verdict(kept=False, reason='similar', value=1.0)
+
+    ```
+    """
+
+    name: ClassVar[str] = "novelty"
+    index: NoveltyIndex
+
+    def __call__(self, instruction: str) -> Verdict:
+        similarity = self.index.max_similarity(instruction)
+        if similarity > self.index.threshold:
+            return Verdict(False, "similar", similarity)
+        return Verdict(True, None, similarity)
+
+
+def apply_filters(instruction: str, filters: Iterable[InstructionFilter]) -> dict[str, Verdict]:
+    """Ask filters in order, until one rejects the instruction.
+
+    Args:
+        instruction (`str`):
+            The instruction.
+        filters (`Iterable[InstructionFilter]`):
+            The filters, cheap ones first, each with a name of its own.
+
+    Returns:
+        `dict[str, Verdict]`: The verdict of each filter that was asked, by name, in order. The instruction is kept if
+        all of them kept it; only the last can be a rejection.
+
+    Raises:
+        `ValueError`: If two filters have the same name.
+
+    Example:
+
+    ```python
+    >>> apply_filters("Why?", [LengthFilter(), KeywordFilter()])
+    {'length': Verdict(kept=False, reason='too_short', value=1)}
+
+    ```
+    """
+    verdicts: dict[str, Verdict] = {}
+    for instruction_filter in filters:
+        if instruction_filter.name in verdicts:
+            raise ValueError(f"two filters are called {instruction_filter.name!r}; give each a name of its own.")
+        verdict = verdicts[instruction_filter.name] = instruction_filter(instruction)
+        if not verdict.kept:
+            break
+    return verdicts
+
+
+def is_in_band(share: float, min_share: float, max_share: float) -> bool:
+    """Whether a share lies in [min_share, max_share], both ends included, whatever rounding did to any of the three.
+
+    Args:
+        share (`float`):
+            The share, from 0 to 1; `nan` is in no band.
+        min_share (`float`):
+            Lower end of the band.
+        max_share (`float`):
+            Upper end of the band.
+
+    Returns:
+        `bool`: `True` if the share is in the band, up to 1e-6.
+
+    Example:
+
+    ```python
+    >>> is_in_band(0.1 + 0.2, 0.0, 0.3), is_in_band(0.31, 0.0, 0.3)
+    (True, False)
+
+    ```
+    """
+    return min_share - _SHARE_TOLERANCE <= share <= max_share + _SHARE_TOLERANCE
+
+
+@dataclass(frozen=True)
+class DifficultyGate:
+    """Keep groups of middling difficulty: those whose majority is neither too small nor too large.
+
+    Below the band the majority is mostly wrong; above it, nearly all completions earn the same reward.
+
+    Args:
+        min_vote_share (`float`, *optional*, defaults to 0.2):
+            Smallest share that is kept (SeRL paper).
+        max_vote_share (`float`, *optional*, defaults to 0.8):
+            Largest share that is kept (SeRL paper).
+
+    Raises:
+        `ValueError`: If not 0 <= `min_vote_share` <= `max_vote_share` <= 1.
+
+    Example:
+
+    ```python
+    >>> DifficultyGate()(0.5)
+    Verdict(kept=True, reason=None, value=0.5)
+    >>> DifficultyGate()(1.0)
+    Verdict(kept=False, reason='too_easy', value=1.0)
+    >>> DifficultyGate(0.0, 1.0).is_open
+    True
+
+    ```
+    """
+
+    name: ClassVar[str] = "difficulty"
+    min_vote_share: float = 0.2
+    max_vote_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_vote_share <= self.max_vote_share <= 1:
+            raise ValueError(
+                f"min_vote_share={self.min_vote_share} and max_vote_share={self.max_vote_share} are no band; choose "
+                "0 <= min_vote_share <= max_vote_share <= 1 (0 and 1 switch the gate off)."
+            )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the gate lets everything through, since the band is [0, 1]."""
+        return self.min_vote_share == 0 and self.max_vote_share == 1
+
+    def __call__(self, share: float) -> Verdict:
+        if self.is_open or is_in_band(share, self.min_vote_share, self.max_vote_share):
+            return Verdict(True, None, share)
+        if math.isnan(share):
+            return Verdict(False, "no_share", share)
+        return Verdict(False, "too_hard" if share < self.min_vote_share else "too_easy", share)
