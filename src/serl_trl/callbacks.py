@@ -1,0 +1,108 @@
+"""What happens around training steps: new instructions, measurements, and steps that must not move anything."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import ProgressCallback, TrainerCallback
+
+from .evaluation import EvaluationReport
+
+
+class RegenerationCallback(TrainerCallback):
+    """Has the instructions of an iteration written as its epoch begins, and files them with their votes as it ends."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        self.iteration = 0
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.global_step > 0:
+            raise ValueError(
+                f"This run would resume at step {state.global_step}, but checkpoints do not hold the instructions yet; "
+                "start it anew, from the checkpoint's model if you like."
+            )
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.iteration = round(state.epoch or 0)
+        self.trainer.regenerate_instructions(self.iteration)
+        self._save(args, state)
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        self._save(args, state)
+
+    def _save(self, args, state) -> None:
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / "instructions"
+            self.trainer.train_dataset.save(folder / f"iteration_{self.iteration + 1}.jsonl")
+
+
+class EmptyStepCallback(TrainerCallback):
+    """Keeps the optimiser still on a step whose groups were all rejected."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        self.trainer.drop_empty_gradients(model)
+
+
+class EvaluationCallback(TrainerCallback):
+    """
+    Measures the policy on labelled problems, which training never sees, every few steps.
+
+    Args:
+        measure (`Callable[[], EvaluationReport]`): Scores the policy as it is.
+        every_steps (`int`): Optimiser steps between two measurements; 0 for none.
+    """
+
+    def __init__(self, trainer: Any, measure: Callable[[], EvaluationReport], every_steps: int) -> None:
+        self.trainer, self.measure, self.every_steps = trainer, measure, every_steps
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self._log(control)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.every_steps and state.global_step % self.every_steps == 0:
+            self._log(control)
+
+    def _log(self, control: Any) -> None:
+        should_log = control.should_log  # a log clears it, and that of the step itself is still to come
+        scores = {f"eval_{name}": score.mean for name, score in self.measure().scores().items()}
+        model = self.trainer.model
+        was_training = model.training
+        model.eval()  # TRL files a log under the mode that the model is in
+        self.trainer.log(scores)
+        model.train(was_training)
+        control.should_log = should_log
+
+
+class MetricsFileCallback(TrainerCallback):
+    """Appends what is logged to `metrics.jsonl` in the run folder."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if state.is_world_process_zero and logs:
+            path = Path(args.output_dir) / "metrics.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+class SummaryProgressCallback(ProgressCallback):
+    """Transformers' progress bar with the few numbers that matter beside it, instead of every log in full."""
+
+    shown = {  # noqa: RUF012
+        "reward": "reward",
+        "serl/vote/share_mean": "share",
+        "serl/gate/frac_kept": "kept",
+        "eval_greedy pass@1": "greedy",
+        "eval_sampled pass@1": "sampled",
+    }
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if self.training_bar is not None:
+            self.latest = getattr(self, "latest", {}) | {
+                label: f"{logs[key]:.2f}" for key, label in self.shown.items() if logs.get(key) is not None
+            }
+            self.training_bar.set_postfix(self.latest)

@@ -1,0 +1,173 @@
+"""The two rewards of SeRL in TRL's signature: agreement with the majority, and agreement with a label."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from .answers import check_answer_type, extract_answer, is_equivalent
+from .voting import Completion, Vote, completion_text, majority_vote
+
+
+class MajorityVoteReward:
+    r"""Reward of 1.0 for a completion whose answer wins its group's majority vote, else 0.0; reads no label.
+
+    A vote needs the whole group. TRL hands a reward function the rows of its own process only: this class is exact
+    there if no group straddles processes. [`SeRLTrainer`] gathers groups first and calls [`~MajorityVoteReward.vote`]
+    on each.
+
+    Args:
+        answer_type (`str`, *optional*, defaults to `"math"`):
+            `"math"`, `"number"`, `"choice"` or `"text"`; see [`~serl_trl.extract_answer`].
+        num_generations (`int`, *optional*):
+            Rows of a group. Without it a group is a run of equal prompts, so that a prompt that occurs twice in
+            succession makes one group.
+
+    Raises:
+        `ValueError`: if `answer_type` is unknown or `num_generations` is below 1.
+
+    Source: SeRL, arXiv 2505.20347, self-rewarding. See [`majority_vote`] for what differs from the official code.
+
+    Example:
+
+    >>> reward = MajorityVoteReward()
+    >>> reward(prompts=["1+1?"] * 3, completions=[r"\boxed{2}", r"It is \boxed{2.0}.", r"\boxed{3}"])
+    [1.0, 1.0, 0.0]
+    """
+
+    def __init__(self, answer_type: str = "math", *, num_generations: int | None = None):
+        check_answer_type(answer_type)
+        if num_generations is not None and num_generations < 1:
+            raise ValueError(f"num_generations is {num_generations}, but a group has at least one completion.")
+        self.__name__ = type(self).__name__  # the name under which TRL logs the reward
+        self.answer_type = answer_type
+        self.num_generations = num_generations
+
+    def vote(self, completions: Sequence[Completion]) -> Vote:
+        """Vote of one whole group; see [`majority_vote`]."""
+        return majority_vote(completions, self.answer_type)
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Completion],
+        *,
+        log_extra: Callable[[str, list], None] | None = None,
+        **kwargs: Any,
+    ) -> list[float | None]:
+        """Reward of each row, in order.
+
+        Args:
+            prompts (`list` of length B):
+                Prompts, plain or conversational, the rows of a group adjacent.
+            completions (`list` of length B):
+                Completions, plain or conversational.
+            log_extra (`Callable`, *optional*):
+                TRL's hook for columns of its completions table; receives `vote_share` and `vote_answer`.
+            kwargs:
+                Whatever else TRL passes; not read.
+
+        Returns:
+            `list[float | None]` of length B: 1.0 or 0.0.
+
+        Raises:
+            `ValueError`: if the rows do not match or do not make whole groups.
+        """
+        _check_rows("completions", completions, prompts)
+        votes: list[Vote] = []  # one entry a row
+        rewards: list[float | None] = []
+        for size in self._group_sizes(prompts):
+            vote = self.vote(completions[len(rewards) : len(rewards) + size])
+            votes += [vote] * size
+            rewards += vote.rewards
+        if log_extra is not None:
+            log_extra("vote_share", [vote.share for vote in votes])
+            log_extra("vote_answer", ["" if vote.answer is None else vote.answer for vote in votes])
+        return rewards
+
+    def _group_sizes(self, prompts: Sequence[Any]) -> list[int]:
+        if self.num_generations is None:
+            return [len(list(run)) for _, run in groupby(prompts)]
+        num_groups, rest = divmod(len(prompts), self.num_generations)
+        if rest:
+            raise ValueError(
+                f"{len(prompts)} rows do not make whole groups of num_generations={self.num_generations}: a vote "
+                "needs all completions of a prompt. Pass the trainer's num_generations, and choose "
+                "per_device_train_batch_size * steps_per_generation as a multiple of it."
+            )
+        return [self.num_generations] * num_groups
+
+
+class GroundTruthReward:
+    r"""Reward of 1.0 for a completion whose answer equals the label in column `answer`, else 0.0: the RL-GT baseline.
+
+    Args:
+        answer_type (`str`, *optional*, defaults to `"math"`):
+            `"math"`, `"number"`, `"choice"` or `"text"`; see [`~serl_trl.extract_answer`].
+
+    Raises:
+        `ValueError`: if `answer_type` is unknown.
+
+    Source: SeRL, arXiv 2505.20347, the rule-based reward of its RL-GT rows.
+
+    Example:
+
+    >>> reward = GroundTruthReward()
+    >>> reward(prompts=["1+1?"] * 3, completions=[r"\boxed{2}", r"\boxed{3}", r"\boxed{2}"], answer=["2", "2", None])
+    [1.0, 0.0, None]
+    """
+
+    def __init__(self, answer_type: str = "math"):
+        check_answer_type(answer_type)
+        self.__name__ = type(self).__name__  # the name under which TRL logs the reward
+        self.answer_type = answer_type
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Completion],
+        answer: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> list[float | None]:
+        """Reward of each row, in order.
+
+        Args:
+            prompts (`list` of length B):
+                Prompts, not read.
+            completions (`list` of length B):
+                Completions, plain or conversational.
+            answer (`list` of length B):
+                Labels: bare answers, numbers, or solutions that end in a box or `#### answer`. `None` is no label.
+            kwargs:
+                Whatever else TRL passes; not read.
+
+        Returns:
+            `list[float | None]` of length B: 1.0 or 0.0, and `None` where there is no label.
+
+        Raises:
+            `ValueError`: if the column is missing or its length does not match.
+        """
+        if answer is None:
+            raise ValueError(
+                "GroundTruthReward reads the labels from column 'answer', but the dataset has none. Add it, rename "
+                "the column that holds them, or use MajorityVoteReward, which needs no labels."
+            )
+        _check_rows("answer", answer, completions)
+        return [self._score(completion, label) for completion, label in zip(completions, answer, strict=True)]
+
+    def _score(self, completion: Completion, label: Any) -> float | None:
+        if label is None or (text := str(label).strip()) in {"", "nan"}:
+            return None
+        is_solution = "\\boxed" in text or "####" in text
+        target = extract_answer(text, self.answer_type) if is_solution else text
+        if target is None:
+            return None
+        return float(
+            is_equivalent(extract_answer(completion_text(completion), self.answer_type), target, self.answer_type)
+        )
+
+
+def _check_rows(name: str, rows: Sequence[Any], others: Sequence[Any]) -> None:
+    if len(rows) != len(others):
+        raise ValueError(
+            f"{name} has {len(rows)} rows where {len(others)} were expected: pass one per row of the batch."
+        )

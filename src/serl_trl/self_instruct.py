@@ -1,0 +1,288 @@
+"""`SelfInstructDataset`: the prompts of a run, rewritten by the policy itself at the start of every iteration."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import datasets
+from torch.utils.data import Dataset
+
+from .filters import InstructionFilter, KeywordFilter, LengthFilter, NoveltyFilter, Verdict, apply_filters
+from .novelty import NoveltyIndex
+from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
+from .voting import Vote
+
+
+Writer: TypeAlias = Callable[[list[Prompt], int], list[Reply]]
+
+PARSE_FILTER = "parse"  # the name under which a reply without an instruction is counted
+MAX_REPLIES_PER_INSTRUCTION = 8  # replies asked for, per instruction wanted, before an iteration makes do with less
+
+
+@dataclass
+class Instruction:
+    """One instruction the policy wrote, kept or not.
+
+    Args:
+        text (`str`): The instruction, as written but for white space.
+        source (`str`): `"generated"`.
+        parents (`list[str]`): The instructions that were shown to the policy.
+        verdicts (`dict[str, Verdict]`): What each filter said, up to the first that rejected it.
+        vote_share (`float`, *optional*): Of the first rollout; `None` before that.
+        vote_answer (`str`, *optional*): The winning answer of the first rollout.
+    """
+
+    text: str
+    source: str
+    parents: list[str] = field(repr=False)
+    verdicts: dict[str, Verdict]
+    vote_share: float | None = None
+    vote_answer: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every filter let it pass."""
+        return all(verdict.kept for verdict in self.verdicts.values())
+
+
+class SelfInstructDataset(Dataset):
+    """
+    A fixed number of slots, filled with new instructions once per iteration.
+
+    The sampler sees `num_instructions` slots that never change; [`SeRLTrainer`] binds a slot to its instruction when a
+    rollout starts. [`~SelfInstructDataset.regenerate`] refills the slots: it shows the policy few-shot prompts of seeds
+    and of instructions kept earlier, parses its replies, and keeps what passes the filters.
+
+    Args:
+        seeds (`datasets.Dataset` or `Sequence`):
+            The unlabelled prompts: a dataset with a column `prompt`, or a list of its values. Strings, or messages whose
+            last is the user's; a written instruction takes over the other messages of its first parent.
+        num_instructions, num_few_shot, seed_fraction, seed:
+            As in [`SeRLConfig`].
+        filters (`list[InstructionFilter]`, *optional*):
+            What a written instruction must pass, in this order. Defaults to length, keyword and novelty with the
+            defaults of [`SeRLConfig`]; a [`NoveltyFilter`] among them is told the seeds and everything that is kept.
+        prompt_template (`PromptTemplate`, *optional*):
+            How string instructions are put to the policy; without it they stay strings.
+
+    Raises:
+        ValueError: If there are fewer seeds than `num_few_shot`, a seed is empty, or the template would be ignored.
+
+    Source: paper section 3.1. The official code keeps what is new against a buffer that it clears every step; we
+    compare with the seeds and everything ever kept.
+
+    Example:
+
+    ```python
+    >>> dataset = SelfInstructDataset(["What is 1 + 1?", "What is 2 + 3?"], num_instructions=1, num_few_shot=2)
+    >>> report = dataset.regenerate(lambda prompts, seed: [Reply("3. Which is the largest even prime?")] * len(prompts), 0)
+    >>> dataset.prompt(0)
+    'Which is the largest even prime?'
+
+    ```
+    """
+
+    def __init__(
+        self,
+        seeds: datasets.Dataset | Sequence[Prompt],
+        *,
+        num_instructions: int = 2000,
+        num_few_shot: int = 8,
+        seed_fraction: float = 0.25,
+        filters: list[InstructionFilter] | None = None,
+        prompt_template: PromptTemplate | None = None,
+        seed: int = 42,
+    ) -> None:
+        self.seeds: list[Prompt] = _prompts(seeds)
+        if len(self.seeds) < num_few_shot:
+            raise ValueError(
+                f"There are {len(self.seeds)} seeds, fewer than num_few_shot={num_few_shot} that a prompt shows; "
+                "add seeds or lower num_few_shot."
+            )
+        if prompt_template is not None and any(not isinstance(prompt, str) for prompt in self.seeds):
+            raise ValueError("The seeds are messages already; a prompt_template needs seeds that are strings.")
+        self.num_instructions = num_instructions
+        self.num_few_shot = num_few_shot
+        self.seed_fraction = seed_fraction
+        self.prompt_template = prompt_template
+        self.seed = seed
+        default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
+        self.filters = default if filters is None else filters
+        self.queue: list[Instruction] = []  # of the current iteration; slot i holds instruction i
+        self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
+        self._kept: list[str] = []  # ever, in every iteration
+        self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
+        self._seed_texts = list(self._ancestors)
+        for text in self._seed_texts:
+            self._remember(text)
+
+    @classmethod
+    def from_config(
+        cls, seeds: datasets.Dataset | Sequence[Prompt], args: Any, prompt_template: PromptTemplate | None = None
+    ) -> "SelfInstructDataset":
+        """The dataset that a [`SeRLConfig`] describes."""
+        filters: list[InstructionFilter] = [
+            LengthFilter(args.min_instruction_words, args.max_instruction_words),
+            KeywordFilter(args.banned_words),
+            NoveltyFilter(NoveltyIndex(args.novelty_threshold)),
+        ]
+        return cls(
+            seeds,
+            num_instructions=args.num_instructions,
+            num_few_shot=args.num_few_shot,
+            seed_fraction=args.seed_fraction,
+            filters=filters,
+            prompt_template=prompt_template,
+            seed=args.seed,
+        )
+
+    def __len__(self) -> int:
+        return self.num_instructions
+
+    def __getitem__(self, slot: int) -> dict[str, int]:
+        return {"slot": slot}
+
+    def is_filled(self, slot: int) -> bool:
+        """Whether the slot holds an instruction of its own."""
+        return slot < len(self.queue)
+
+    def prompt(self, slot: int) -> Prompt:
+        """What the policy is asked in this slot; a slot that could not be filled repeats another's."""
+        instruction = self.queue[slot % len(self.queue)]
+        if self.prompt_template is not None:
+            return self.prompt_template.render(instruction.text)
+        seed = self._ancestors[instruction.text]
+        return instruction.text if isinstance(seed, str) else [*seed[:-1], {**seed[-1], "content": instruction.text}]
+
+    def record_vote(self, slot: int, vote: Vote) -> None:
+        """Notes how the rollouts of a slot voted; a slot that repeats another's instruction is ignored."""
+        if self.is_filled(slot):
+            self.queue[slot].vote_share, self.queue[slot].vote_answer = vote.share, vote.answer
+
+    def regenerate(self, write: Writer, iteration: int, num_prompts: int = 64) -> dict[str, float]:
+        """
+        Fills the slots with instructions that the policy writes.
+
+        Args:
+            write (`Callable[[list[Prompt], int], list[Reply]]`):
+                Generates one reply for each prompt, given a seed for its sampling.
+            iteration (`int`):
+                Number of the iteration, from 0. In iteration 0 only seeds are shown.
+            num_prompts (`int`, *optional*, defaults to `64`):
+                Most prompts handed to `write` at a time.
+
+        Returns:
+            `dict[str, float]`: Metrics: how many were written and kept, and the share that each filter rejected.
+
+        Raises:
+            RuntimeError: If not one instruction passed the filters.
+        """
+        rng = random.Random(f"{self.seed}/{iteration}")
+        deck, written_before = _deck(self._seed_texts, rng), list(self._kept)
+        self.queue, self.written = [], []
+        counts: Counter[str] = Counter()
+        max_replies = MAX_REPLIES_PER_INSTRUCTION * self.num_instructions
+        while len(self.queue) < self.num_instructions and counts["replies"] < max_replies:
+            missing = self.num_instructions - len(self.queue)
+            shown = [
+                self._few_shot(deck, written_before, rng) for _ in range(min(num_prompts, missing + missing // 4 + 1))
+            ]
+            replies = write([self._writing_prompt(texts) for texts in shown], rng.getrandbits(32))
+            counts["replies"] += len(replies)
+            for texts, reply in zip(shown, replies, strict=True):
+                self._collect(texts, reply, counts)
+        if not self.queue:
+            raise RuntimeError(
+                f"None of the {counts['written']} instructions that {counts['replies']} replies hold passed the filters "
+                f"({self._rejections(counts)}). Look at what the model writes, and loosen the filter that ate most."
+            )
+        return self._metrics(counts)
+
+    def save(self, path: str | Path) -> None:
+        """Writes this iteration's instructions, kept or not, to a JSON Lines file: all at once or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            for instruction in self.written:
+                row = {"is_kept": instruction.is_kept, **asdict(instruction)}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        temporary.replace(path)
+
+    def _few_shot(self, deck: Iterator[str], written: list[str], rng: random.Random) -> list[str]:
+        num_written = min(round(self.num_few_shot * (1 - self.seed_fraction)), len(written))
+        shown = [next(deck) for _ in range(self.num_few_shot - num_written)] + rng.sample(written, num_written)
+        rng.shuffle(shown)
+        return shown
+
+    def _writing_prompt(self, shown: list[str]) -> Prompt:
+        request = few_shot_prompt(shown)
+        is_chat = self.prompt_template is not None or not isinstance(self.seeds[0], str)
+        return [{"role": "user", "content": request}] if is_chat else f"{request}\n{len(shown) + 1}."
+
+    def _collect(self, shown: list[str], reply: Reply, counts: Counter[str]) -> None:
+        texts = parse_reply(reply)
+        if not texts:
+            counts["written"] += 1
+            counts[PARSE_FILTER] += 1
+            verdict = Verdict(kept=False, reason="truncated" if reply.is_truncated else "empty", value=None)
+            self.written.append(Instruction(reply.text, "generated", shown, {PARSE_FILTER: verdict}))
+        for text in texts:
+            if len(self.queue) == self.num_instructions:
+                return
+            instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters))
+            self.written.append(instruction)
+            counts["written"] += 1
+            if instruction.is_kept:
+                self.queue.append(instruction)
+                self._kept.append(text)
+                self._ancestors.setdefault(text, self._ancestors[shown[0]])
+                self._remember(text)
+            else:
+                counts[next(name for name, verdict in instruction.verdicts.items() if not verdict.kept)] += 1
+
+    def _remember(self, text: str) -> None:
+        for instruction_filter in self.filters:
+            if isinstance(instruction_filter, NoveltyFilter):
+                instruction_filter.index.add(text)
+
+    def _rejections(self, counts: Counter[str]) -> str:
+        names = [PARSE_FILTER, *(f.name for f in self.filters)]
+        return ", ".join(f"{name}: {counts[name]}" for name in names)
+
+    def _metrics(self, counts: Counter[str]) -> dict[str, float]:
+        shares = {
+            f"serl/filter/frac_rejected_{name}": counts[name] / max(counts["written"], 1)
+            for name in [PARSE_FILTER, *(f.name for f in self.filters)]
+        }
+        totals = {"num_written": counts["written"], "num_kept": len(self.queue), "num_ever_kept": len(self._kept)}
+        return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares}
+
+
+def _prompts(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
+    if isinstance(seeds, datasets.Dataset):
+        if "prompt" not in seeds.column_names:
+            raise ValueError(f"The seeds have the columns {seeds.column_names}; a column 'prompt' is needed.")
+        prompts = list(seeds["prompt"])
+    else:
+        prompts = list(seeds)
+    for i, prompt in enumerate(prompts):
+        if not _instruction_text(prompt).strip():
+            raise ValueError(f"Seed {i} is empty: {prompt!r}. Remove it.")
+    return prompts
+
+
+def _instruction_text(prompt: Prompt) -> str:
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"]
+
+
+def _deck(cards: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """Endless draws in which every card comes once before one comes again."""
+    cards = list(cards)
+    while True:
+        rng.shuffle(cards)
+        yield from cards

@@ -1,0 +1,239 @@
+"""`SeRLConfig`: TRL's `GRPOConfig` with the settings of SeRL, its defaults those of the paper and its script."""
+
+from dataclasses import dataclass, field
+
+from transformers.utils import is_torch_bf16_gpu_available
+from trl import GRPOConfig
+
+from .advantages import ADVANTAGE_ESTIMATORS
+from .filters import BANNED_WORDS
+
+
+OFFICIAL_GENERATION_BATCH_SIZE = 256  # completions per process: 16 prompts x 16 rollouts (official script)
+
+
+@dataclass
+class SeRLConfig(GRPOConfig):
+    r"""
+    Configuration of [`SeRLTrainer`]: every argument of [`~trl.GRPOConfig`], and those below.
+
+    Defaults are the paper's (arXiv 2505.20347) or the official script's, named beside each value. An iteration of
+    SeRL is an epoch of the trainer: `num_train_epochs` counts them. `generation_batch_size` defaults to 256 per
+    process, which TRL then divides into steps.
+
+    Args:
+        advantage_estimator (`str`, *optional*, defaults to `"reinforce++"`):
+            One of `"reinforce++"`, `"reinforce++_baseline"`, `"rloo"`, `"grpo"`, `"dr_grpo"`.
+        kl_placement (`str`, *optional*, defaults to `"auto"`):
+            `"reward"` subtracts `beta` times the per-token k1 estimate from the reward, `"loss"` adds `beta` times
+            TRL's k3 estimate to the loss; `"auto"` is what the official scripts do with each estimator.
+        self_instruct (`bool`, *optional*, defaults to `True`):
+            Whether the policy writes new instructions at the start of every epoch. `False` trains on the prompts as
+            they are.
+        num_instructions (`int`, *optional*, defaults to `2000`):
+            Instructions written, and rolled out, per iteration.
+        num_few_shot (`int`, *optional*, defaults to `8`):
+            Instructions shown in a prompt that asks for a new one.
+        seed_fraction (`float`, *optional*, defaults to `0.25`):
+            Share of those that are seeds; the others were written in earlier iterations.
+        novelty_threshold (`float`, *optional*, defaults to `0.7`):
+            Highest ROUGE-L F1 with a seed or an instruction kept earlier.
+        min_instruction_words, max_instruction_words (`int`, *optional*, default to `4` and `150`):
+            Bounds on the length of an instruction, in words.
+        banned_words (`list[str]`, *optional*):
+            Words and phrases that reject an instruction.
+        min_vote_share, max_vote_share (`float`, *optional*, default to `0.2` and `0.8`):
+            Groups whose vote share lies outside are not trained on; 0 and 1 switch the gate off.
+        instruction_temperature, instruction_top_p (`float`, *optional*, default to `0.8` and `0.95`):
+            Sampling settings while instructions are written.
+        instruction_presence_penalty (`float`, *optional*, defaults to `2.0`):
+            Presence penalty while instructions are written; vLLM only.
+        max_instruction_length (`int`, *optional*, defaults to `512`):
+            Most tokens of a reply that holds new instructions.
+
+    Raises:
+        ValueError: For a setting out of range, or one of TRL's that the chosen estimator would ignore.
+
+    Source: paper section 4.1 and the official training script; `per_device_train_batch_size`,
+    `gradient_accumulation_steps` and `generation_batch_size` give that script's 16 optimiser steps of 16 completions
+    for each 256 rollouts.
+
+    Example:
+
+    ```python
+    >>> args = SeRLConfig(output_dir="out", use_cpu=True)
+    >>> args.advantage_estimator, args.num_generations, args.num_train_epochs, args.generation_batch_size
+    ('reinforce++', 16, 3, 256)
+
+    ```
+    """
+
+    # TRL's and Transformers' own arguments, with the values of the paper and the official script
+    learning_rate: float = field(default=5e-7, metadata={"help": "Initial learning rate (official script: 5e-7)."})
+    lr_scheduler_type: str = field(
+        default="cosine_with_min_lr",
+        metadata={"help": "Learning rate schedule (official script: cosine down to a tenth)."},
+    )
+    warmup_steps: float = field(
+        default=0.03,
+        metadata={"help": "Warm-up steps, or their share of all steps if below 1 (official script: 0.03)."},
+    )
+    adam_beta2: float = field(default=0.95, metadata={"help": "Beta2 of AdamW (official script: 0.95)."})
+    num_train_epochs: float = field(default=3, metadata={"help": "Iterations of SeRL (paper: 3)."})
+    per_device_train_batch_size: int = field(
+        default=8, metadata={"help": "Completions per process and forward pass (official script: 16 a step in all)."}
+    )
+    gradient_accumulation_steps: int = field(
+        default=2, metadata={"help": "Forward passes per optimiser step (official script: 16 completions a step)."}
+    )
+    num_generations: int | None = field(
+        default=16, metadata={"help": "Completions per prompt; they are also the votes (paper: 16)."}
+    )
+    max_completion_length: int | None = field(
+        default=1024, metadata={"help": "Most tokens of a completion (official script: 1024)."}
+    )
+    beta: float = field(default=1e-3, metadata={"help": "Coefficient of the KL term (official script: 1e-3)."})
+    loss_type: str = field(
+        default="dapo",
+        metadata={"help": "TRL's loss; 'dapo' is a mean over tokens. Estimator 'dr_grpo' replaces it by 'dr_grpo'."},
+    )
+
+    # What SeRL adds
+    advantage_estimator: str = field(
+        default="reinforce++",
+        metadata={
+            "help": "How rewards become advantages (paper: reinforce++ is the most stable).",
+            "choices": list(ADVANTAGE_ESTIMATORS),
+        },
+    )
+    kl_placement: str = field(
+        default="auto",
+        metadata={
+            "help": "Where the KL term goes; 'auto' puts it in the reward for reinforce++, reinforce++_baseline and "
+            "rloo, and in the loss for grpo and dr_grpo (official scripts).",
+            "choices": ["auto", "reward", "loss"],
+        },
+    )
+    self_instruct: bool = field(
+        default=True, metadata={"help": "Whether the policy writes new instructions at the start of every epoch."}
+    )
+    num_instructions: int = field(
+        default=2000, metadata={"help": "Instructions per iteration (official script: 2000)."}
+    )
+    num_few_shot: int = field(
+        default=8, metadata={"help": "Instructions shown in a prompt that asks for a new one (paper: 8)."}
+    )
+    seed_fraction: float = field(
+        default=0.25, metadata={"help": "Share of those that are seeds, from the second iteration on (paper: 1/4)."}
+    )
+    novelty_threshold: float = field(
+        default=0.7, metadata={"help": "Highest ROUGE-L F1 with any seed or instruction kept earlier (paper: 0.7)."}
+    )
+    min_instruction_words: int = field(default=4, metadata={"help": "Fewest words (official code: 4)."})
+    max_instruction_words: int = field(default=150, metadata={"help": "Most words (official code: 150)."})
+    banned_words: list[str] = field(
+        default_factory=lambda: list(BANNED_WORDS),
+        metadata={"help": "Words and phrases that reject an instruction (official code's list)."},
+    )
+    min_vote_share: float = field(
+        default=0.2, metadata={"help": "Groups with a lower vote share are not trained on (paper: 0.2)."}
+    )
+    max_vote_share: float = field(
+        default=0.8, metadata={"help": "Groups with a higher vote share are not trained on (paper: 0.8)."}
+    )
+    instruction_temperature: float = field(
+        default=0.8, metadata={"help": "Temperature while instructions are written (official code: 0.8)."}
+    )
+    instruction_top_p: float = field(
+        default=0.95, metadata={"help": "Nucleus while instructions are written (official code: 0.95)."}
+    )
+    instruction_presence_penalty: float = field(
+        default=2.0,
+        metadata={"help": "Presence penalty while instructions are written, vLLM only (official code: 2)."},
+    )
+    max_instruction_length: int = field(
+        default=512, metadata={"help": "Most tokens of a reply that holds new instructions."}
+    )
+
+    def __post_init__(self):
+        """Fills in what depends on other arguments, then checks what SeRL adds."""
+        if self.bf16 is None:  # TRL assumes a GPU that has it
+            self.bf16 = not self.fp16 and (self.use_cpu or is_torch_bf16_gpu_available())
+        if self.lr_scheduler_type == "cosine_with_min_lr" and self.lr_scheduler_kwargs is None:
+            self.lr_scheduler_kwargs = {"min_lr_rate": 0.1}  # official script
+        if self.advantage_estimator == "dr_grpo" and self.loss_type == "dapo":
+            self.loss_type = "dr_grpo"
+        if self.generation_batch_size is None and self.steps_per_generation is None:
+            self.steps_per_generation = max(1, OFFICIAL_GENERATION_BATCH_SIZE // self.per_device_train_batch_size)
+        super().__post_init__()
+        self._check_choices()
+        self._check_ranges()
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether some vote shares are rejected."""
+        return self.min_vote_share > 0 or self.max_vote_share < 1
+
+    @property
+    def is_kl_in_reward(self) -> bool:
+        """Whether the KL term is part of the token rewards; else it is part of the loss."""
+        if self.kl_placement == "auto":
+            return self.advantage_estimator in ("reinforce++", "reinforce++_baseline", "rloo")
+        return self.kl_placement == "reward"
+
+    @property
+    def num_prompts_per_generation(self) -> int:
+        """Prompts rolled out at once, over all processes."""
+        assert self.generation_batch_size is not None and self.num_generations is not None  # noqa: PT018 (set by TRL)
+        return self.generation_batch_size // self.num_generations
+
+    def _check_choices(self) -> None:
+        if self.advantage_estimator not in ADVANTAGE_ESTIMATORS:
+            raise ValueError(
+                f"advantage_estimator is {self.advantage_estimator!r}; choose one of {', '.join(ADVANTAGE_ESTIMATORS)}."
+            )
+        if self.kl_placement not in ("auto", "reward", "loss"):
+            raise ValueError(f"kl_placement is {self.kl_placement!r}; choose 'auto', 'reward' or 'loss'.")
+        if self.is_kl_in_reward and self.advantage_estimator in ("grpo", "dr_grpo"):
+            raise ValueError(
+                f"kl_placement='reward' does not fit advantage_estimator={self.advantage_estimator!r}, whose advantages "
+                "hold no token rewards; use kl_placement='loss'."
+            )
+        uses_trl_advantages = self.advantage_estimator == "grpo" and not self.is_gated
+        for name, default in (("scale_rewards", "group"), ("multi_objective_aggregation", "sum_then_normalize")):
+            value = getattr(self, name)
+            if value != default and not uses_trl_advantages:
+                raise ValueError(
+                    f"{name}={value!r} would be ignored: advantage_estimator={self.advantage_estimator!r} does its own "
+                    f"scaling. Leave {name} unset, or use advantage_estimator='grpo' with min_vote_share=0 and "
+                    "max_vote_share=1, which leaves TRL's advantages as they are."
+                )
+        if self.dataloader_persistent_workers:
+            raise ValueError(
+                "dataloader_persistent_workers=True keeps copies of the dataset that miss new instructions; "
+                "set it to False."
+            )
+
+    def _check_ranges(self) -> None:
+        if not 0 <= self.min_vote_share <= self.max_vote_share <= 1:
+            raise ValueError(
+                f"min_vote_share={self.min_vote_share} and max_vote_share={self.max_vote_share} must satisfy "
+                "0 <= min_vote_share <= max_vote_share <= 1."
+            )
+        if not 0 <= self.seed_fraction <= 1:
+            raise ValueError(f"seed_fraction is {self.seed_fraction}; it is a share, between 0 and 1.")
+        if not 0 < self.novelty_threshold <= 1:
+            raise ValueError(f"novelty_threshold is {self.novelty_threshold}; ROUGE-L thresholds lie in (0, 1].")
+        if not 0 < self.min_instruction_words <= self.max_instruction_words:
+            raise ValueError(
+                f"min_instruction_words={self.min_instruction_words} and max_instruction_words="
+                f"{self.max_instruction_words} must satisfy 0 < min <= max."
+            )
+        if self.num_few_shot < 1:
+            raise ValueError(f"num_few_shot is {self.num_few_shot}; show at least 1 instruction.")
+        if self.self_instruct and self.num_instructions < self.num_prompts_per_generation:
+            raise ValueError(
+                f"num_instructions is {self.num_instructions}, less than the {self.num_prompts_per_generation} prompts of "
+                "one generation batch, so that an iteration would hold no step; raise it, or lower "
+                "generation_batch_size."
+            )
