@@ -1,0 +1,13 @@
+import os
+
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import hypothesis
+
+
+hypothesis.settings.register_profile("default", deadline=None)  # the machines that run this are noisy
+hypothesis.settings.load_profile("default")
+
+collect_ignore = ["distributed_rollout.py"]  # run by test_distributed.py in processes of its own

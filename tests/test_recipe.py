@@ -1,0 +1,183 @@
+"""The recipe as a user calls it: what is wrong with the input is said in one line, and a run leaves a whole folder."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from serl_trl.tiny import word_problems
+
+
+ROOT = Path(__file__).parents[1]
+specification = importlib.util.spec_from_file_location("serl_math", ROOT / "recipes" / "serl_math.py")
+recipe = importlib.util.module_from_spec(specification)
+sys.modules["serl_math"] = recipe
+specification.loader.exec_module(recipe)
+
+SHORT = [
+    "--num_train_epochs",
+    "2",
+    "--num_instructions",
+    "4",
+    "--generation_batch_size",
+    "32",
+    "--num_generations",
+    "8",
+    "--per_device_train_batch_size",
+    "32",
+    "--gradient_accumulation_steps",
+    "1",
+    "--num_eval_problems",
+    "8",
+    "--num_eval_samples",
+    "2",
+    "--eval_every",
+    "1",
+    "--disable_tqdm",
+    "true",
+    "--learning_rate",
+    "1e-3",
+]
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def weights(run_dir):
+    return load_file(run_dir / "model.safetensors")
+
+
+def same(first, second):
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipe") / "run"
+    recipe.main([*SHORT, "--output_dir", str(folder)])
+    return folder
+
+
+def test_a_run_leaves_a_whole_folder(run_dir):
+    names = {path.name for path in run_dir.iterdir()}
+    assert {
+        "model.safetensors",
+        "tokenizer.json",
+        "README.md",
+        "metrics.jsonl",
+        "evaluation.json",
+        "learning_curves.png",
+        "instructions",
+    } <= names
+    assert sorted(p.name for p in (run_dir / "instructions").iterdir()) == ["iteration_1.jsonl", "iteration_2.jsonl"]
+    rows = [json.loads(line) for line in (run_dir / "instructions" / "iteration_2.jsonl").read_text().splitlines()]
+    kept = [row for row in rows if row["is_kept"]]
+    assert len(kept) == 4
+    assert all(0 <= row["vote_share"] <= 1 and row["verdicts"]["novelty"]["value"] <= 0.7 for row in kept)
+    assert (run_dir / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    card = (run_dir / "README.md").read_text()
+    assert "SeRL" in card
+    assert "2505.20347" in card
+
+
+def test_measurements_are_recorded(run_dir):
+    record = json.loads((run_dir / "evaluation.json").read_text())
+    for name in ("before", "after"):
+        mean, low, high = record[name]["sampled pass@1"]
+        assert 0 <= low <= mean <= high <= 1
+    steps = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in steps if "eval_greedy pass@1" in row] == [0, 1, 2]
+    assert sum("serl/vote/share_mean" in row for row in steps) == 2
+
+
+def test_measuring_changes_nothing(run_dir, tmp_path):
+    recipe.main([*SHORT, "--output_dir", str(tmp_path), "--num_eval_problems", "0"])
+    assert same(weights(run_dir), weights(tmp_path))
+
+
+def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):
+    problems = word_problems(20, "recipe tests")
+    rows = [{"question": row["prompt"], "answer": row["answer"]} for row in problems]
+    labelled = write_lines(tmp_path / "labelled.jsonl", rows)
+    bare = write_lines(tmp_path / "bare.jsonl", [{"question": row["question"]} for row in rows])
+    for name, seed_file in (("labelled", labelled), ("bare", bare)):
+        recipe.main([*SHORT, "--output_dir", str(tmp_path / name), "--seed_file", seed_file])
+    assert same(weights(tmp_path / "labelled"), weights(tmp_path / "bare"))
+    assert json.loads((tmp_path / "bare" / "evaluation.json").read_text()).keys() == {"train_seconds"}
+
+
+def test_eval_file_is_measured(tmp_path):
+    rows = [{"problem": row["prompt"], "answer": row["answer"]} for row in word_problems(12, "recipe tests")]
+    file = write_lines(tmp_path / "problems.jsonl", rows)
+    flags = ["--output_dir", str(tmp_path / "run"), "--seed_file", file, "--eval_file", file, "--max_steps", "1"]
+    recipe.main([*SHORT, *flags, "--num_eval_problems", "5"])
+    assert "before" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "message"),
+    [
+        (None, [], "There is no file .*seeds.jsonl"),
+        ("", [], "seeds.jsonl is empty"),
+        ('{"text": "one"}\n' * 20, [], r"has the fields \['text'\].*'prompt', 'problem' or 'question'"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 3, [], "has 3 prompts, fewer than the 4"),
+        ('{"prompt": \n', [], "line 1, is not JSON"),
+        ("[1, 2]\n" * 9, [], "has the fields"),
+        (
+            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            ["--model_name_or_path", "no/where", "--use_cpu"],
+            "no/where cannot be loaded",
+        ),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--prompt_template", "no.yaml"], "no prompt template no.yaml"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no file no.jsonl"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--reward_funcs", "praise"], "has praise; choose from vote"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--min_vote_share", "2"], "min_vote_share=2"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),
+    ],
+)
+def test_bad_input_ends_in_one_line(tmp_path, content, flags, message):
+    file = tmp_path / "seeds.jsonl"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SystemExit) as caught:
+        recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), "--seed_file", str(file), *flags])
+    text = str(caught.value.code)
+    assert text.startswith("error: ")
+    assert "\n" not in text
+    assert re.search(message, text), text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_that_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(SystemExit, match="--dataset_name no/where cannot be loaded"):
+        recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), "--dataset_name", "no/where"])
+
+
+def test_error_on_the_command_line(tmp_path):
+    command = [
+        sys.executable,
+        "recipes/serl_math.py",
+        "--seed_file",
+        "missing.jsonl",
+        "--output_dir",
+        str(tmp_path / "run"),
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode != 0
+    assert result.stderr.strip().splitlines()[-1].startswith("error: There is no file missing.jsonl")
+    assert "Traceback" not in result.stderr
+
+
+def test_help_explains_every_flag():
+    parser = recipe.TrlParser((recipe.SeRLScriptArguments, recipe.SeRLConfig, recipe.ModelConfig))
+    unexplained = [action.dest for action in parser._actions if not action.help]
+    assert unexplained == []
+    assert "seed_fraction" in parser.format_help()  # no stray % in a help text

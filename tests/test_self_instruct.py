@@ -1,0 +1,162 @@
+import json
+import random
+
+import pytest
+from datasets import Dataset
+
+from serl_trl.filters import LengthFilter, NoveltyFilter
+from serl_trl.novelty import NoveltyIndex
+from serl_trl.prompts import PromptTemplate, Reply
+from serl_trl.self_instruct import SelfInstructDataset
+from serl_trl.voting import majority_vote
+
+
+WORDS = [
+    "amber",
+    "basil",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heron",
+    "islet",
+    "jewel",
+    "knoll",
+    "lemur",
+    "mango",
+    "nylon",
+    "ocean",
+    "pearl",
+    "quilt",
+    "river",
+]
+SEEDS = [" ".join(random.Random(i).sample(WORDS, 8)) for i in range(12)]
+
+
+def novel_writer(prompts, seed):
+    rng = random.Random(seed)
+    return [Reply("9. " + " ".join(rng.sample(WORDS, 9))) for _ in prompts]
+
+
+def test_regenerate_fills_every_slot_with_something_novel():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=20)
+    metrics = dataset.regenerate(novel_writer, 0, num_prompts=8)
+    prompts = [dataset.prompt(slot) for slot in range(20)]
+    assert metrics["serl/instructions/num_kept"] == len(set(prompts)) == 20
+    index = NoveltyIndex(0.7)
+    for text in SEEDS:
+        index.add(text)
+    for text in prompts:
+        assert index.is_novel(text)
+        index.add(text)
+
+
+def test_nothing_kept_once_is_kept_again():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=5)
+    dataset.regenerate(novel_writer, 0, num_prompts=8)
+    first = [instruction.text for instruction in dataset.queue]
+
+    def parrot(prompts, seed):
+        return [Reply(f"9. {random.Random(seed).choice(first)}"), *novel_writer(prompts[1:], seed)]
+
+    dataset.regenerate(parrot, 1, num_prompts=4)
+    assert not set(first) & {instruction.text for instruction in dataset.queue}
+    rejected = [i for i in dataset.written if not i.is_kept]
+    assert {i.verdicts["novelty"].reason for i in rejected} == {"similar"}
+
+
+def test_first_iteration_shows_seeds_only_and_each_before_any_repeats():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=3, num_few_shot=4)
+    dataset.regenerate(novel_writer, 0, num_prompts=3)
+    shown = [text for instruction in dataset.written for text in instruction.parents]
+    assert sorted(shown) == sorted(SEEDS)
+
+
+def test_later_iterations_show_the_seed_fraction():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=30, num_few_shot=8, seed_fraction=0.25)
+    dataset.regenerate(novel_writer, 0)
+    dataset.regenerate(novel_writer, 1)
+    for instruction in dataset.written:
+        assert len(set(instruction.parents) & set(SEEDS)) == 2
+
+
+def test_same_seed_same_instructions():
+    first, second = (SelfInstructDataset(SEEDS, num_instructions=10, seed=3) for _ in range(2))
+    for dataset in (first, second):
+        dataset.regenerate(novel_writer, 0, num_prompts=8)
+    assert [i.text for i in first.queue] == [i.text for i in second.queue]
+    other = SelfInstructDataset(SEEDS, num_instructions=10, seed=4)
+    other.regenerate(novel_writer, 0, num_prompts=8)
+    assert [i.text for i in other.queue] != [i.text for i in first.queue]
+
+
+def test_short_queue_repeats_and_says_so():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=4)
+    replies = iter([Reply("9. pearl ocean river quilt mango")])
+    dataset.regenerate(lambda prompts, seed: [next(replies, Reply("9. no"))] * len(prompts), 0)
+    assert [dataset.is_filled(slot) for slot in range(4)] == [True, False, False, False]
+    assert dataset.prompt(3) == dataset.prompt(0)
+
+
+def test_nothing_kept_is_an_error_that_names_the_filter():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=2)
+    with pytest.raises(RuntimeError, match=r"18 instructions.*length: 18"):
+        dataset.regenerate(lambda prompts, seed: [Reply("9. no")] * len(prompts), 0, num_prompts=16)
+
+
+def test_written_instruction_inherits_the_messages_of_its_seed():
+    seeds = [[{"role": "system", "content": "Think."}, {"role": "user", "content": text}] for text in SEEDS]
+    dataset = SelfInstructDataset(seeds, num_instructions=1)
+    asked = []
+    dataset.regenerate(lambda prompts, seed: asked.extend(prompts) or novel_writer(prompts, seed), 0)
+    assert asked[0][0]["role"] == "user"
+    assert dataset.prompt(0) == [
+        {"role": "system", "content": "Think."},
+        {"role": "user", "content": dataset.queue[0].text},
+    ]
+
+
+def test_template_applies_to_written_instructions():
+    dataset = SelfInstructDataset(
+        SEEDS, num_instructions=1, prompt_template=PromptTemplate(user="{instruction} Box it.")
+    )
+    dataset.regenerate(novel_writer, 0)
+    assert dataset.prompt(0) == [{"role": "user", "content": dataset.queue[0].text + " Box it."}]
+
+
+def test_plain_seeds_are_continued_as_plain_text():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=1)
+    asked = []
+    dataset.regenerate(lambda prompts, seed: asked.extend(prompts) or novel_writer(prompts, seed), 0)
+    assert asked[0].endswith("\n9.")
+    assert isinstance(dataset.prompt(0), str)
+
+
+def test_saved_file_holds_votes_and_verdicts(tmp_path):
+    dataset = SelfInstructDataset(
+        SEEDS, num_instructions=2, filters=[LengthFilter(4, 150), NoveltyFilter(NoveltyIndex())]
+    )
+    dataset.regenerate(lambda prompts, seed: [Reply("9. no"), *novel_writer(prompts[1:], seed)], 0, num_prompts=3)
+    dataset.record_vote(0, majority_vote(["\\boxed{4}", "\\boxed{4}", "\\boxed{5}", "no"]))
+    dataset.save(tmp_path / "instructions" / "iteration_1.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "instructions" / "iteration_1.jsonl").read_text().splitlines()]
+    assert [row["is_kept"] for row in rows] == [False, True, True]
+    assert rows[0]["verdicts"]["length"]["reason"] == "too_short"
+    assert (rows[1]["vote_share"], rows[1]["vote_answer"], rows[1]["source"]) == (0.5, "4", "generated")
+    assert rows[2]["vote_share"] is None
+    assert list((tmp_path / "instructions").iterdir()) == [tmp_path / "instructions" / "iteration_1.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "options", "message"),
+    [
+        (SEEDS[:3], {}, "3 seeds, fewer than num_few_shot=8"),
+        ([*SEEDS, " "], {}, "Seed 12 is empty"),
+        (Dataset.from_dict({"text": SEEDS}), {}, "column 'prompt'"),
+        ([[{"role": "user", "content": s}] for s in SEEDS], {"prompt_template": PromptTemplate()}, "messages already"),
+    ],
+)
+def test_bad_seeds_are_named(seeds, options, message):
+    with pytest.raises(ValueError, match=message):
+        SelfInstructDataset(seeds, **options)

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from trl import ModelConfig, TrlParser
+
+from serl_trl import SeRLConfig
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def config(**settings):
+    return SeRLConfig(output_dir="out", use_cpu=True, report_to="none", **settings)
+
+
+def test_defaults_are_the_papers():
+    args = config()
+    assert (args.advantage_estimator, args.num_generations, args.num_train_epochs) == ("reinforce++", 16, 3)
+    assert (args.num_instructions, args.num_few_shot, args.seed_fraction) == (2000, 8, 0.25)
+    assert (args.novelty_threshold, args.min_vote_share, args.max_vote_share) == (0.7, 0.2, 0.8)
+    assert (args.learning_rate, args.beta, args.max_completion_length) == (5e-7, 1e-3, 1024)
+    # 16 prompts a generation, then 16 optimiser steps of 16 completions
+    assert args.num_prompts_per_generation == 16
+    assert args.steps_per_generation // args.gradient_accumulation_steps == 16
+
+
+def test_nothing_but_a_folder_is_needed():
+    args = SeRLConfig(output_dir="out")
+    assert args.bf16 == torch.cuda.is_available()
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 8, 64])
+def test_defaults_are_valid_for_any_world_size(world_size, monkeypatch):
+    monkeypatch.setattr(SeRLConfig, "world_size", property(lambda self: world_size))
+    assert config().generation_batch_size == 256 * world_size
+
+
+@pytest.mark.parametrize(
+    ("estimator", "is_kl_in_reward"),
+    [("reinforce++", True), ("reinforce++_baseline", True), ("rloo", True), ("grpo", False), ("dr_grpo", False)],
+)
+def test_kl_goes_where_the_official_scripts_put_it(estimator, is_kl_in_reward):
+    assert config(advantage_estimator=estimator).is_kl_in_reward is is_kl_in_reward
+
+
+def test_dr_grpo_brings_its_loss():
+    assert config(advantage_estimator="dr_grpo").loss_type == "dr_grpo"
+    assert config(advantage_estimator="dr_grpo", loss_type="bnpo").loss_type == "bnpo"
+
+
+def test_another_schedule_is_not_given_the_minimum_of_the_default():
+    assert config().lr_scheduler_kwargs == {"min_lr_rate": 0.1}
+    assert config(lr_scheduler_type="linear").lr_scheduler_kwargs is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"advantage_estimator": "ppo"}, "'ppo'; choose one of"),
+        ({"kl_placement": "nowhere"}, "'nowhere'"),
+        ({"kl_placement": "reward", "advantage_estimator": "grpo"}, "kl_placement='loss'"),
+        ({"scale_rewards": "batch"}, "scale_rewards='batch' would be ignored"),
+        ({"scale_rewards": "none", "advantage_estimator": "grpo"}, "would be ignored"),
+        ({"multi_objective_aggregation": "normalize_then_sum"}, "would be ignored"),
+        ({"min_vote_share": 0.9}, "min_vote_share=0.9"),
+        ({"max_vote_share": 1.2}, "max_vote_share=1.2"),
+        ({"seed_fraction": 25}, "seed_fraction is 25"),
+        ({"novelty_threshold": 0}, "novelty_threshold is 0"),
+        ({"min_instruction_words": 200}, "min_instruction_words=200"),
+        ({"num_few_shot": 0}, "num_few_shot is 0"),
+        ({"num_instructions": 15}, "num_instructions is 15"),
+        ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, "dataloader_persistent_workers"),
+    ],
+)
+def test_bad_values_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        config(**settings)
+
+
+def test_trl_settings_count_where_trls_advantages_are_used():
+    args = config(advantage_estimator="grpo", min_vote_share=0, max_vote_share=1, scale_rewards="batch")
+    assert args.scale_rewards == "batch"
+
+
+def test_every_yaml_of_the_recipes_parses():
+    paths = sorted((ROOT / "recipes" / "configs").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        settings = yaml.safe_load(path.read_text())
+        parser = TrlParser((SeRLConfig, ModelConfig))
+        known = {name for kind in (SeRLConfig, ModelConfig) for name in kind.__dataclass_fields__}
+        flags = ["--config", str(path)]
+        _, _, rest = parser.parse_args_and_config(flags, return_remaining_strings=True, fail_with_unknown_args=False)
+        assert {flag.lstrip("-") for flag in rest if flag.startswith("--")} == set(settings) - known
+
+
+def test_every_yaml_for_accelerate_parses():
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    paths = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        assert load_config_from_file(str(path)).num_processes >= 1

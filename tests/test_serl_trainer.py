@@ -1,0 +1,313 @@
+"""Real training steps of the built-in model; what the official formulas give is computed by hand here."""
+
+import random
+
+import pytest
+import torch
+from datasets import Dataset, IterableDataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import GRPOConfig, GRPOTrainer
+
+from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
+from serl_trl.prompts import PromptTemplate
+from serl_trl.tiny import CHECKPOINT, word_problems
+
+
+SETTINGS = {
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "report_to": "none",
+    "save_strategy": "no",
+    "disable_tqdm": True,
+    "logging_steps": 1,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "constant",
+    "warmup_steps": 0,
+    "num_generations": 4,
+    "generation_batch_size": 16,
+    "per_device_train_batch_size": 8,
+    "gradient_accumulation_steps": 2,
+    "num_instructions": 8,
+    "num_train_epochs": 1,
+    "max_completion_length": 24,
+    "max_instruction_length": 80,
+    "num_few_shot": 4,
+    "seed": 7,
+}
+
+
+def seeds(num_seeds=8):
+    problems = word_problems(num_seeds, "tests")
+    return Dataset.from_list(
+        [{"prompt": [{"role": "user", "content": row["prompt"]}], "answer": row["answer"]} for row in problems]
+    )
+
+
+def trainer(tmp_path, dataset=None, reward_funcs=None, **settings):
+    args = SeRLConfig(output_dir=str(tmp_path), **{**SETTINGS, **settings})
+    return SeRLTrainer(str(CHECKPOINT), reward_funcs, args, seeds() if dataset is None else dataset)
+
+
+def trained(*args, **settings):
+    """A finished run; TRL seeds everything at construction, so one run must end before the next is made."""
+    run = trainer(*args, **settings)
+    run.train()
+    return run
+
+
+def parameters(model):
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def equal(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def rollout(some_trainer, mode=True):
+    """One generation batch of the trainer, as TRL asks for it."""
+    some_trainer.regenerate_instructions(0)
+    some_trainer.model.train(mode)
+    size = some_trainer.args.generation_batch_size
+    slots = [i for i in range(size // some_trainer.num_generations) for _ in range(some_trainer.num_generations)]
+    return some_trainer._generate_and_score_completions([{"slot": slot} for slot in slots])
+
+
+class Alternating:
+    """A reward whose every group of four is 1, 0, 0, 1 except the first group, which is all 1."""
+
+    __name__ = "alternating"
+
+    def __call__(self, prompts, completions, **kwargs):
+        return [1.0 if i < 4 or i % 4 in (0, 3) else 0.0 for i in range(len(completions))]
+
+
+def test_a_run_trains_writes_and_logs(tmp_path):
+    run = trainer(tmp_path, num_train_epochs=2)
+    before = parameters(run.model)
+    run.train()
+    assert not equal(before, parameters(run.model))
+    assert sorted(p.name for p in (tmp_path / "instructions").iterdir()) == ["iteration_1.jsonl", "iteration_2.jsonl"]
+    logs = {key for row in run.state.log_history for key in row}
+    assert {
+        "reward",
+        "kl",
+        "serl/vote/share_mean",
+        "serl/vote/frac_no_answer",
+        "serl/gate/frac_kept",
+        "serl/gate/frac_too_hard",
+        "serl/gate/frac_too_easy",
+        "serl/gate/frac_empty_steps",
+        "serl/filter/frac_rejected_novelty",
+        "serl/filter/frac_rejected_parse",
+        "serl/instructions/num_kept",
+    } <= logs
+    assert all(instruction.vote_share is not None for instruction in run.train_dataset.queue)
+
+
+def test_two_runs_with_one_seed_are_the_same(tmp_path):
+    runs = [trained(tmp_path / name) for name in "ab"]
+    assert equal(parameters(runs[0].model), parameters(runs[1].model))
+    assert (tmp_path / "a/instructions/iteration_1.jsonl").read_text() == (
+        tmp_path / "b/instructions/iteration_1.jsonl"
+    ).read_text()
+
+
+def test_labels_are_not_read(tmp_path):
+    labelled = trained(tmp_path / "labelled", seeds())
+    bare = trained(tmp_path / "bare", seeds().remove_columns("answer"))
+    lying = trained(tmp_path / "lying", seeds().map(lambda row: {"answer": "-1"}))
+    assert equal(parameters(labelled.model), parameters(bare.model))
+    assert equal(parameters(labelled.model), parameters(lying.model))
+
+
+def test_writing_leaves_no_trace(tmp_path):
+    run = trainer(tmp_path)
+    run.model.train()
+    config, kwargs = run.generation_config.to_dict(), dict(run.generation_kwargs)
+    states = torch.get_rng_state(), random.getstate()
+    run.regenerate_instructions(0)
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1] == random.getstate()
+    assert run.model.training
+    assert (run.generation_config.to_dict(), run.generation_kwargs) == (config, kwargs)
+    assert not any(key.startswith("completions/") for key in run._metrics["train"])
+
+
+def test_instructions_are_sampled_with_their_own_settings(tmp_path, monkeypatch):
+    run = trainer(tmp_path, instruction_temperature=0.31, instruction_top_p=0.7)
+    seen = []
+    original = type(run.model).generate
+
+    def generate(model, *args, generation_config=None, **kwargs):
+        seen.append((generation_config.temperature, generation_config.top_p, generation_config.max_new_tokens))
+        return original(model, *args, generation_config=generation_config, **kwargs)
+
+    monkeypatch.setattr(type(run.model), "generate", generate)
+    rollout(run)
+    assert set(seen[:-1]) == {(0.31, 0.7, 80)}
+    assert seen[-1] == (1.0, 1.0, 24)
+
+
+def test_votes_are_taken_over_each_group(tmp_path):
+    run = trainer(tmp_path)
+    output = rollout(run)
+    texts = run._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True)
+    reward = MajorityVoteReward()
+    expected = [value for i in range(0, 16, 4) for value in reward.vote(texts[i : i + 4]).rewards]
+    assert run._rewards_per_func[:, 0].tolist() == expected
+
+
+def test_rejected_groups_leave_masks_and_denominators(tmp_path):
+    """The band lets through groups in which two of four are right, not the first, in which all are."""
+    run = trainer(tmp_path, reward_funcs=[MajorityVoteReward(), Alternating()], reward_weights=[0.0, 1.0], beta=0.0)
+    shares = [1.0, 0.5, 0.5, 0.5]
+    run._group_shares = lambda: shares
+    output = rollout(run)
+    kept = output["completion_mask"] * torch.tensor([0] * 4 + [1] * 12)[:, None]
+    assert torch.equal(output["tool_mask"] * output["completion_mask"], kept)
+    assert output["num_items_in_batch"] == kept.sum()
+    # reinforce++ by hand: rewards 1 and 0, normalised over the kept tokens alone
+    lengths = kept.sum(dim=1)
+    rewards = torch.tensor([0.0] * 4 + [1.0, 0.0, 0.0, 1.0] * 3)
+    p = (rewards * lengths).sum() / lengths.sum()
+    expected = ((rewards - p) / (p * (1 - p)).sqrt())[:, None] * kept
+    torch.testing.assert_close(output["advantages"], expected, atol=1e-5, rtol=1e-5)
+    logged = torch.tensor(list(run._logs["advantages"]))
+    torch.testing.assert_close(logged, expected.sum(dim=1) / lengths.clamp(min=1), atol=1e-5, rtol=1e-5)
+
+
+def test_kl_in_the_reward_stays_out_of_the_loss(tmp_path):
+    run = trainer(tmp_path, beta=0.5, min_vote_share=0, max_vote_share=1)
+    for parameter in run.model.parameters():
+        parameter.data *= 1.02  # away from the reference
+    output = rollout(run)
+    assert "ref_per_token_logps" not in output
+    assert run._metrics["train"]["kl"][-1] != 0
+    per_token = output["advantages"][output["completion_mask"].bool()]
+    assert abs(per_token.mean()) < 1e-4  # normalised over every token
+    assert output["advantages"][0, 0] != output["advantages"][0, 1]  # returns differ along a completion
+    run.current_gradient_accumulation_steps = 2  # set by Trainer while it trains
+    batch = {key: value[:8] if value.ndim else value for key, value in output.items()}
+    with_kl = run._compute_loss(run.model, batch)
+    run.beta = 0.0
+    torch.testing.assert_close(with_kl, run._compute_loss(run.model, batch))
+
+
+def test_nothing_kept_moves_nothing(tmp_path):
+    run = trainer(tmp_path, max_steps=4, num_train_epochs=2)
+    run._group_shares = lambda: [0.5] * 4 if run.state.global_step == 0 else [1.0] * 4
+    snapshots = []
+    run.create_optimizer()
+    step = run.optimizer.step
+    run.optimizer.step = lambda *args, **kwargs: (step(*args, **kwargs), snapshots.append(parameters(run.model)))[0]
+    start = parameters(run.model)
+    run.train()
+    assert not equal(start, snapshots[0])  # momentum is there from the first step on
+    assert all(equal(snapshots[0], later) for later in snapshots[1:])
+    empty = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
+    assert empty == [0.0, 1.0, 1.0, 1.0]
+
+
+def test_grpo_without_a_gate_is_trls(tmp_path):
+    """The alarm for TRL upgrades: the same parameters, bit for bit."""
+    settings = {**SETTINGS, "max_steps": 10, "beta": 0.01}
+    serl_only = ("num_instructions", "max_instruction_length", "num_few_shot")
+    bare = {key: value for key, value in settings.items() if key not in serl_only}
+    reward = Alternating()
+    theirs = GRPOTrainer(str(CHECKPOINT), reward, GRPOConfig(output_dir=str(tmp_path / "trl"), **bare), seeds(40))
+    theirs.train()
+    ours = trained(
+        tmp_path / "serl",
+        seeds(40),
+        reward,
+        advantage_estimator="grpo",
+        self_instruct=False,
+        min_vote_share=0,
+        max_vote_share=1,
+        adam_beta2=theirs.args.adam_beta2,
+        loss_type=theirs.args.loss_type,
+        max_steps=10,
+        beta=0.01,
+    )
+    assert equal(parameters(theirs.model), parameters(ours.model))
+
+
+@pytest.mark.parametrize("estimator", ["reinforce++_baseline", "rloo", "grpo", "dr_grpo"])
+def test_every_estimator_trains(tmp_path, estimator):
+    run = trainer(tmp_path, advantage_estimator=estimator, max_steps=1, min_vote_share=0.0, max_vote_share=0.99)
+    before = parameters(run.model)
+    run.train()
+    assert not equal(before, parameters(run.model))
+
+
+def test_ground_truth_is_gated_by_accuracy(tmp_path):
+    run = trained(tmp_path, reward_funcs=GroundTruthReward(), self_instruct=False)
+    rows = [row for row in run.state.log_history if "reward" in row]
+    for row in rows:
+        assert row["serl/gate/frac_kept"] == pytest.approx(
+            1 - row["serl/gate/frac_too_hard"] - row["serl/gate/frac_too_easy"]
+        )
+    assert not any("serl/vote/share_mean" in row for row in rows)
+
+
+def test_other_rewards_are_not_gated(tmp_path):
+    run = trained(tmp_path, reward_funcs=Alternating(), self_instruct=False, max_steps=1)
+    assert run.state.log_history[0]["serl/gate/frac_kept"] == 1.0
+
+
+def test_prompts_as_they_are_without_self_instruction(tmp_path):
+    run = trained(tmp_path, self_instruct=False, max_steps=1)
+    assert run.train_dataset.column_names == ["prompt", "answer"]
+    assert not (tmp_path / "instructions").exists()
+
+
+def test_a_dataset_of_ones_own(tmp_path):
+    dataset = SelfInstructDataset(
+        [row["prompt"][0]["content"] for row in seeds()],
+        num_instructions=4,
+        num_few_shot=3,
+        prompt_template=PromptTemplate(),
+    )
+    run = trained(tmp_path, dataset)
+    assert run.state.global_step == 1  # four slots, one generation batch
+    assert [len(instruction.parents) for instruction in dataset.queue] == [3] * 4
+
+
+def test_lora_takes_the_adapter_off_for_the_reference(tmp_path):
+    from peft import LoraConfig
+
+    model = AutoModelForCausalLM.from_pretrained(CHECKPOINT)
+    args = SeRLConfig(output_dir=str(tmp_path), **SETTINGS)
+    run = SeRLTrainer(
+        model,
+        args=args,
+        train_dataset=seeds(),
+        processing_class=AutoTokenizer.from_pretrained(CHECKPOINT),
+        peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
+    )
+    before = parameters(run.model)
+    run.train()
+    assert run.ref_model is None
+    moved = [name for name, value in parameters(run.model).items() if not torch.equal(before[name], value)]
+    assert moved
+    assert all("lora" in name for name in moved)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tools": [print]}, "tools"),
+        ({"train_dataset": IterableDataset.from_generator(lambda: iter([{"prompt": "?"}]))}, "streaming"),
+        ({"train_dataset": ["a", "b"]}, "list"),
+        ({"train_dataset": Dataset.from_dict({"prompt": ["a", "b", "c"]})}, "3 seeds"),
+        ({"train_dataset": Dataset.from_dict({"text": ["a"] * 9})}, "column 'prompt'"),
+    ],
+)
+def test_what_cannot_work_is_refused(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SeRLTrainer(
+            str(CHECKPOINT),
+            args=SeRLConfig(output_dir=str(tmp_path), **SETTINGS),
+            **{"train_dataset": seeds(), **arguments},
+        )
