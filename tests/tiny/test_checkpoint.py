@@ -38,11 +38,11 @@ def test_the_majority_is_worth_more_than_one_answer(policy):
 
 
 def test_most_of_what_it_writes_is_well_formed(policy):
-    """As the laboratory asks for it (recipes/configs/tiny_cpu.yaml): 4 shown problems, temperature 0.3."""
+    """As the laboratory asks for it (recipes/configs/tiny_cpu.yaml): 4 shown problems, temperature 0.4."""
     rng = random.Random(0)
     seeds = list(word_problems(128, "seeds")["prompt"])
     prompts = [[{"role": "user", "content": few_shot_prompt(rng.sample(seeds, 4))}] for _ in range(256)]
-    settings = {"do_sample": True, "temperature": 0.3, "top_p": 0.95, "top_k": 0}
+    settings = {"do_sample": True, "temperature": 0.4, "top_p": 0.95, "top_k": 0}
     replies = generate(*policy, prompts, batch_size=128, max_new_tokens=96, **settings)
     texts = [text for reply, _ in replies for text in parse_reply(Reply(reply))]
     assert sum(solve(text) is not None for text in texts) >= 0.6 * len(replies)
