@@ -11,6 +11,7 @@ Settings come from flags and from a YAML file (`--config FILE`, with flags takin
 card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json and learning_curves.png.
 """
 
+import gc
 import importlib.util
 import json
 import os
@@ -386,6 +387,7 @@ def main(flags: list[str]) -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     run(job)
+    gc.collect()  # gloo's threads may abort a process whose interpreter ends while a trainer still holds their group
 
 
 if __name__ == "__main__":

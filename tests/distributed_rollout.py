@@ -1,5 +1,6 @@
 """Run by test_distributed.py in two processes: trains two steps and writes down what each process saw."""
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -47,3 +48,4 @@ def main(output_dir: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main(Path(sys.argv[1]))
+    gc.collect()  # a process group that is still held when the interpreter ends may abort it
