@@ -34,7 +34,9 @@ def main() -> None:
         ours.append((middle - start) / NUM_CANDIDATES)
         theirs.append((end - middle) / NUM_CANDIDATES)
     fast, slow = statistics.median(ours), statistics.median(theirs)
-    print(f"bank of {BANK_SIZE}: {fast * 1e3:.2f} ms a candidate, rouge-score {slow * 1e3:.0f} ms: {slow / fast:.0f} times")
+    print(
+        f"bank of {BANK_SIZE}: {fast * 1e3:.2f} ms a candidate, rouge-score {slow * 1e3:.0f} ms: {slow / fast:.0f} times"
+    )
 
 
 if __name__ == "__main__":
