@@ -1,10 +1,7 @@
 """Tables of responses and of pairs, and groups whose partition is known by construction; all expectations by hand."""
 
-import importlib.util
 import json
-import sys
 from collections import Counter
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
