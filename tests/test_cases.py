@@ -68,7 +68,10 @@ def misplaced(group, labels):
     """Completions outside of the class that most of their own kind are in, with what was read from them."""
     for label in dict.fromkeys(group.labels):
         members = [i for i, own in enumerate(group.labels) if own == label]
-        (home, _), *_ = Counter(labels[i] for i in members).most_common() if label is not None else [(None, 0)]
+        homes = (
+            Counter(labels[i] for i in members if labels[i] is not None).most_common(1) if label is not None else []
+        )
+        home = homes[0][0] if homes else None if label is None else "nowhere"
         for i in members:
             if labels[i] != home:
                 read = extract_answer(group.completions[i], group.answer_type)

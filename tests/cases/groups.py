@@ -8,9 +8,32 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
-from values import CATEGORIES, MATH, NUMBER, Value, integer, text_value
+from expressions import CATEGORIES, MATH, NUMBER, hostile, text_value
+from templates import (
+    BOX_LISTS,
+    BOXED,
+    CHOICE,
+    CHOICE_REASONING,
+    CLOSING,
+    CUT,
+    IN_MATH,
+    LANGUAGES,
+    LOWER_CHOICE,
+    MATH_REASONING,
+    MATH_SENTENCES,
+    NO_ANSWER,
+    PLAIN,
+    SAID_CLOSING,
+    SENTENCES,
+    TEXT_REASONING,
+    WRONG_CHOICE,
+    WRONG_MATH,
+    WRONG_TEXT,
+)
+from values import Value, integer
 
 
 class Group(NamedTuple):
@@ -19,28 +42,6 @@ class Group(NamedTuple):
     labels: list[int | None]  # class per completion, None for no answer
     winners: frozenset[int]  # indices of the completions in the winning class; empty if there is none
     kind: str
-
-
-BOXED = [r"\boxed{@}", r"$\boxed{@}$", r"$$\boxed{@}$$", "\\[\n\\boxed{@}\n\\]", r"The answer is $\boxed{@}$.", r"Therefore, the final answer is \boxed{@}.", r"So the answer is \(\boxed{@}\).", r"**Final Answer:** $\boxed{@}$", "### Final Answer\n\n$$\n\\boxed{@}\n$$", r"The final answer is: $\boxed{@}$", r"Thus we get $\boxed{@}$", r"Hence, $\boxed{@}$ is what we need.", r"Final Answer: The final answer is $\boxed{@}$. I hope it is correct.", r"\fbox{@}", r"\boxed{ @ }", r"#### $\boxed{@}$", "Putting it together:\n\\begin{align*}\n&= \\boxed{@}\n\\end{align*}", r"\[ \boxed{@} \]", r"<answer>\boxed{@}</answer>", r"\boxed{\boxed{@}}", "$\\boxed{@}.$"]  # fmt: skip
-IN_MATH = [r"The answer is $@$.", r"The answer is \(@\).", "The answer is\n$$@$$", "The answer is:\n\\[\n@\n\\]", r"**Answer:** $@$", r"Final answer: $@$", r"#### $@$", r"Therefore, the answer is $@$.", "**Final Answer**\n\n$@$", r"So the final answer is $@$.", "The answer is $\n@\n$."]  # fmt: skip
-PLAIN = ["The answer is @.", "The answer is @", "The answer is: @", "Answer: @", "**Answer:** @", "**Answer: @**", "#### @", "Final answer: @", "Final Answer: @", "So the answer is @.", "Therefore, the answer is @.", "Thus the final answer is @.", "The correct answer is @.", "FINAL ANSWER: @", "### Answer\n@", "**Final Answer**\n\n@", "The final answer is: @", "Hence the answer is @.", "<answer>@</answer>", "The answer is\n\n@", "My answer is @.", "The answer would be @.", "Answer: @."]  # fmt: skip
-CHOICE = ["The answer is (@).", "The answer is @.", "Answer: @", "**Answer: (@)**", "**Answer:** @", "Answer - @", "Answer: (@)", "Answer: @)", "The correct option is (@)", "Hence the correct option is (@).", "The correct choice is @.", "The correct answer is option @.", "So the correct answer is **@**.", "Option @ is correct.", "(@) is the correct answer.", "@ is the correct answer.", "Final answer: @", "Final Answer: (@)", "#### @", "#### (@)", r"\boxed{@}", r"$\boxed{\text{@}}$", r"\boxed{\textbf{(@)}}", r"$\boxed{\text{(@)}}$", r"The final answer is $\boxed{@}$.", r"\boxed{(@)}", r"\boxed{@. 42}", r"\boxed{\mathrm{@}}", r"\boxed{\text{@) 17}}", "**@**", "**@) 42**", "(@)", "@", "@.", "The answer is **@**.", "Therefore, the answer is (@) 42.", "So I would choose option @.", "The best answer is @.", "The correct answer is @: the second one.", "<answer>@</answer>", "The answer is $@$.", r"The answer is $\text{@}$.", "Therefore, option @.", "ANSWER: @", "I'll go with @.", "The correct choice is therefore (@).", "The answer is @, because the others fail.", "The answer is:\n\n**@**", "Correct answer: @"]  # fmt: skip
-LOWER_CHOICE = ["the correct choice is @", "The answer is (@).", "Answer: @", "The correct option is @)", r"\boxed{@}"]
-
-MATH_REASONING = ["Let us call the unknown $x$. From the first condition, $2x + {a} = {b}$, and from the second $x^2 = {c}$.", "First, {a} + {b} = {s}. Then we multiply by {c} and compare.", "**Step 1:** There are {a} boxes with {b} pens each.\n**Step 2:** Some {c} of them are lost.", "1. Note that ${a} < {b}$.\n2. Divide both sides by ${c}$.\n3. Simplify.", "By the formula, the numerator is {a} and the denominator is {b}; {c} more is added later.", "We try ${a}$: too small. We try ${b}$: too large.", "Given: {a}, {b} and {c}. We are asked for one value.", "\\begin{align*}\nA &= {a} + {b} \\\\\n  &= {s}\n\\end{align*}\nThis is only the first part.", "The question mentions {a} days, of which {b} are not needed.", "| day | sold |\n|---|---|\n| 1 | {a} |\n| 2 | {b} |\n\nWe continue from this table.", "He buys {a} * {b} = <<{a}*{b}={p}>>{p} tiles and breaks {c}.", "Let me think about this. With {a} and {b}, the ratio is ${a}:{b}$.", "```python\na = {a}\nb = {b}\n```\nRunning this helps us.", "Recall that $\\sqrt{{{a}}}$ is positive, and that ${b} = {c} + {d}$."]  # fmt: skip
-CHOICE_REASONING = ["Let us look at the options. (A) is too small, (B) is too large, and (C) has the wrong sign; we compare all of them.", "Option A says that it grows. Option B says that it shrinks. One of them fails.", "A. This is about plants.\nB. This is about rocks.\nC. This is about stars.\nD. This is about fish.", "I considered A and D first, since both mention water.", "If it were (E), the sum would be {a}, which is impossible.", "A lot of heat is lost here. I compute {a} + {b} = {s}.", "Statement I is true, statement II is false.", "We can rule out B at once. A and C need some care."]  # fmt: skip
-TEXT_REASONING = ["Let us recall what is known. This was settled in {a} years.", "Many people think of something else at first, but the facts say otherwise.", "There are {a} candidates. We compare them one by one.", "**Step 1:** Read the question.\n**Step 2:** Recall the facts.", "It is a well-known fact from school."]  # fmt: skip
-WRONG_MATH = ["At first I thought the answer is {a}. Wait, that is not right.", r"One might say $\boxed{{{a}}}$, but that forgets a case. Let me redo this.", "The answer is {a}? No, I mixed up the signs.", "My first guess was {a}, which is wrong.", r"We get \boxed{{{a}}} for the first part. Now the second part."]  # fmt: skip
-WRONG_CHOICE = [
-    "At first I thought the answer is {L}. Wait, that is not right.",
-    r"One might say $\boxed{{{L}}}$, but let me check again.",
-    "The answer is not {L}.",
-]
-WRONG_TEXT = ["At first I thought of something else. Wait, that is not right.", "My first guess was wrong."]
-CLOSING = ["", "", "", "", "", "", "", "\n", "\n\nLet me know if you need more!", "\n\nI hope this helps.", "\n\nI hope it is correct.", "<|im_end|>", "\n\nThis is the final answer."]  # fmt: skip
-SAID_CLOSING = [*CLOSING[:9], "\n\nLet me know if you have any other question.", "\n\nTo check, we go back to the first line. It fits, as"]  # fmt: skip
-NO_ANSWER = ["", " ", "\n", "I do not know.", "I'm sorry, but I cannot solve this problem.", "I am not sure how to solve this, I tried {a} ways.", "As an AI, I cannot see the figure.", "The answer is", "Answer:", r"The answer is \boxed{{", r"\boxed{{}}", "...", "Let me think step by step.", "The problem cannot be understood as it is written.", "I cannot answer this.", "<think>\nLet us see. {a} and {b} make {s}, but then the", "Sorry, I ran out of ideas after {a} attempts."]  # fmt: skip
-CUT = ["Then we take {a} and", "Next, {a} + {b} =", "So we have to find the", "Now, since {a} is smaller than {b}, the", "Step 4:", "Therefore, the", "Thus, we need to compute {a} *", r"Hence $x = \frac{{{a}}}{{", r"which gives \boxed{{{a}", r"The final answer is $\boxed{{\text{{", "Finally, the", "This means that", "and so the value of"]  # fmt: skip
 
 
 def filled(rng: random.Random, template: str) -> str:
@@ -67,12 +68,35 @@ def conclusion(rng: random.Random, answer_type: str, value: Value, is_bare: bool
     if is_bare:
         return r"\boxed{@}".replace("@", value.shortest)
     kind = rng.random()
-    if kind < 0.55:
+    if kind < 0.5:
         return rng.choice(BOXED).replace("@", rng.choice(value.latex))
-    if kind < 0.7 and answer_type != "text":
+    if kind < 0.65 and answer_type != "text":
         return rng.choice(IN_MATH).replace("@", rng.choice(value.latex).rstrip("."))
+    if kind < 0.72 and answer_type != "text":
+        return sentence(rng, value)
     form = rng.choice(value.plain)
-    return rng.choice([t for t in PLAIN if "**" not in t or "*" not in form]).replace("@", form)
+    templates = LANGUAGES if kind > 0.96 else PLAIN
+    return rng.choice([t for t in templates if "**" not in t or "*" not in form]).replace("@", form)
+
+
+def sentence(rng: random.Random, value: Value) -> str:
+    """A conclusion that gives the value without calling it the answer, or a list of boxes."""
+    if isinstance(value.key, Fraction) and rng.random() < 0.5:
+        return rng.choice(SENTENCES).replace("@", rng.choice([form for form in value.plain if "=" not in form]))
+    if isinstance(value.key, tuple) and value.key[0] == "set" and len(value.key[1]) == 2:
+        a, b = map(str, sorted(value.key[1]))
+        return rng.choice(BOX_LISTS).replace("A", a).replace("B", b)
+    forms = [
+        form.rstrip(".") for form in value.latex if not re.search(r"=|[<>]|\\in|\\[lg]e|text|[A-Za-z]{3,} ", form)
+    ]
+    return rng.choice(MATH_SENTENCES).replace("@", rng.choice(forms or [value.shortest]))
+
+
+def cut_box(rng: random.Random) -> str:
+    """A conclusion that ends before its box does."""
+    answer = rng.choice(["12", r"\frac{1}{2}", r"\text{Paris}", r"2\sqrt{3}", "(1, 2)", r"\text{(B)}", "B", "x = 5"])
+    start = rng.choice([text for text in BOXED if text.count("box") == 1]).partition("@")[0]
+    return (start + answer)[: rng.randint(start.index("box") + 3, len(start + answer))]
 
 
 def completion(rng: random.Random, answer_type: str, value: Value | None, is_bare: bool = False) -> str:
@@ -84,9 +108,12 @@ def completion(rng: random.Random, answer_type: str, value: Value | None, is_bar
         # The last box wins, so a box that is taken back needs another after it.
         start = reasoning(rng, answer_type, wrong if "box" in end else [text for text in wrong if "box" not in text])
         return f"{start}{rng.choice([chr(10), chr(10) * 2]) if start else ''}{end}{closing}"
-    if rng.random() < 0.5:
+    kind = rng.random()
+    if kind < 0.4:
         return filled(rng, rng.choice(NO_ANSWER))
     start = reasoning(rng, answer_type, wrong=[])
+    if kind < 0.6:
+        return f"{start}\n\n{cut_box(rng)}"
     return f"{start}{rng.choice([' ', chr(10), chr(10) * 2])}{filled(rng, rng.choice(CUT))}"
 
 
@@ -100,6 +127,8 @@ def values(rng: random.Random, answer_type: str, num_classes: int) -> list[Value
     if answer_type == "text":
         category = rng.choice(CATEGORIES)
         return [text_value(rng, phrase) for phrase in rng.sample(category, min(num_classes, len(category)))]
+    if answer_type == "math" and num_classes and rng.random() < 0.2:
+        return hostile(rng, num_classes)
     family = rng.choice(MATH if answer_type == "math" else NUMBER)
     found: dict[object, Value] = {}
     while len(found) < num_classes:

@@ -1,12 +1,11 @@
 r"""Values by construction: each has a key (its mathematical identity) and many spellings that mean the same.
 
-`latex` spellings may stand in a box or between dollars, `plain` ones in a sentence. The shortest spelling is one of
-`latex`, so that a box with it settles the length of a class's representative.
+`latex` spellings may stand in a box or between dollars, `plain` ones in a sentence. Ties are settled by the shortest
+spelling in `latex`, which is boxed once in each class.
 """
 
 import math
 import random
-from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -121,110 +120,6 @@ def multiple_of_pi(rng: random.Random) -> Value:
     return Value(("pi", value), latex, plain)
 
 
-def interval(rng: random.Random) -> Value:
-    low, high = rng.randint(-9, 3), rng.randint(4, 15)
-    left, right = rng.choice("(["), rng.choice(")]")
-    less = {"(": "<", "[": rng.choice([r"\le", r"\leq"])}[left], {")": "<", "]": rng.choice([r"\le", r"\leq"])}[right]
-    latex = [f"{left}{low},{high}{right}", f"{left}{low}, {high}{right}", rf"\left{left}{low}, {high}\right{right}", rf"x \in {left}{low}, {high}{right}", rf"{low} {less[0]} x {less[1]} {high}", rf"{left}{low}.0, {high}{right}", rf"\left{left} {low}, \, {high} \right{right}"]  # fmt: skip
-    signs = {"(": "<", "[": "≤", ")": "<", "]": "≤"}
-    plain = [
-        f"{left}{low}, {high}{right}",
-        f"{left}{low},{high}{right}",
-        f"{low} {signs[left]} x {signs[right]} {high}",
-    ]
-    return Value(("interval", left, low, high, right), latex, plain)
-
-
-def ray(rng: random.Random) -> Value:
-    a, bracket = rng.randint(-9, 15), rng.choice("([")
-    greater = {"(": ">", "[": rng.choice([r"\ge", r"\geq"])}[bracket]
-    less = {"(": "<", "[": r"\le"}[bracket]
-    latex = [rf"{bracket}{a},\infty)", rf"{bracket}{a}, \infty)", rf"\left{bracket}{a}, \infty\right)", rf"x {greater} {a}", rf"{a} {less} x", rf"x \in {bracket}{a}, \infty)", rf"{bracket}{a}, +\infty)"]  # fmt: skip
-    plain = [
-        f"{bracket}{a}, ∞)",
-        f"x {'>' if bracket == '(' else '>='} {a}",
-        f"x {'>' if bracket == '(' else '≥'} {a}",
-    ]
-    return Value(("ray", a, bracket), latex, plain)
-
-
-def union(rng: random.Random) -> Value:
-    a, b = rng.randint(-9, 0), rng.randint(1, 9)
-    latex = [rf"(-\infty,{a})\cup({b},\infty)", rf"({b}, \infty) \cup (-\infty, {a})", rf"\left(-\infty, {a}\right) \cup \left({b}, \infty\right)", rf"x \in (-\infty, {a}) \cup ({b}, \infty)"]  # fmt: skip
-    return Value(("union", a, b), latex, [f"(-∞, {a}) \u222a ({b}, ∞)"])
-
-
-def roots(rng: random.Random) -> Value:
-    numbers = rng.sample(range(-12, 20), rng.choice([2, 2, 3]))
-    other = rng.sample(numbers, len(numbers))
-    compact, spaced = ",".join(map(str, numbers)), ", ".join(map(str, other))
-    ending = f"{', '.join(map(str, other[:-1]))} and {other[-1]}"
-    latex = [compact, spaced, rf"\{{{compact}\}}", rf"\{{{spaced}\}}", rf"\left\{{ {spaced} \right\}}", rf"x = {spaced}", " \\text{ and } ".join(map(str, numbers)), " \\text{ or } ".join(f"x = {n}" for n in other), rf"x \in \{{{compact}\}}", ", ".join(f"{n}.0" for n in numbers)]  # fmt: skip
-    plain = [spaced, ending, " and ".join(f"x = {n}" for n in other) if len(other) == 2 else spaced, f"{{{spaced}}}", " or ".join(f"x = {n}" for n in numbers) if len(other) == 2 else ending]  # fmt: skip
-    return Value(("set", frozenset(numbers)), latex, plain)
-
-
-def plus_minus(rng: random.Random) -> Value:
-    n = rng.randint(1, 30)
-    latex = [
-        rf"\pm{n}",
-        rf"\pm {n}",
-        f"{n},-{n}",
-        f"-{n}, {n}",
-        rf"x = \pm {n}",
-        rf"x = {n} \text{{ or }} x = -{n}",
-        rf"\{{-{n}, {n}\}}",
-    ]
-    return Value(("set", frozenset({n, -n})), latex, [f"±{n}", f"{n} and -{n}", f"x = -{n} or x = {n}"])
-
-
-def point(rng: random.Random) -> Value:
-    numbers = [rng.randint(-12, 12) for _ in range(rng.choice([2, 2, 3]))]
-    compact, spaced = ",".join(map(str, numbers)), ", ".join(map(str, numbers))
-    names, wide = {2: "(x, y)", 3: "(x, y, z)"}[len(numbers)], compact.replace(",", r",\ ")
-    latex = [f"({compact})", f"({spaced})", rf"\left({spaced}\right)", f"{names} = ({spaced})", rf"\left( {spaced} \right)", f"({', '.join(f'{n}.0' for n in numbers)})", rf"P = ({spaced})", f"({wide})"]  # fmt: skip
-    plain = [f"({spaced})", f"({compact})", f"{names} = ({spaced})", f"**({spaced})**"]
-    plain += [f"({spaced.replace('-', chr(0x2212))})"]
-    return Value(("point", tuple(numbers)), latex, plain)
-
-
-def line(rng: random.Random) -> Value:
-    m, b = signed(rng, 2, 9), signed(rng, 1, 12)
-    mx = term(m, "x")
-    latex = [f"y={joined(mx, str(b)).replace(' ', '')}", f"y = {joined(mx, str(b))}", f"y = {joined(str(b), mx)}", rf"f(x) = {joined(mx, str(b))}", joined(str(b), mx), joined(mx, str(b)).replace(" ", "")]  # fmt: skip
-    return Value(("polynomial", (m, b)), latex, [f"y = {joined(mx, str(b))}", f"f(x) = {joined(mx, str(b))}"])
-
-
-def quadratic(rng: random.Random) -> Value:
-    r, s = signed(rng, 1, 9), signed(rng, 1, 9)
-    b, c = r + s, r * s
-    middle = [term(b, "x")] if b else []
-    factors = [f"(x {'+' if n > 0 else '-'} {abs(n)})" for n in (r, s)]
-    latex = [joined("x^2", *middle, str(c)), joined("x^2", *middle, str(c)).replace(" ", ""), "".join(factors), "".join(reversed(factors)), joined(str(c), *middle, "x^2"), joined("x^{2}", *middle, str(c)), rf"{factors[0]} \cdot {factors[1]}"]  # fmt: skip
-    plain = [joined("x^2", *middle, str(c)), "".join(factors), joined("x²", *middle, str(c))]
-    return Value(("polynomial", (1, b, c)), latex, plain)
-
-
-def letters(rng: random.Random) -> Value:
-    a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 12)
-    p, q = rng.choice(["ab", "mn", "xy", "pq"])
-    latex = [f"{a}{p}+{b}{q}-{c}", f"{a}{p} + {b}{q} - {c}", f"{b}{q} + {a}{p} - {c}", rf"{a} {p} - {c} + {b} {q}", rf"{a} \cdot {p} + {b} \cdot {q} - {c}", rf"-{c} + {a}{p} + {b}{q}"]  # fmt: skip
-    return Value(("linear", p, a, b, c), latex, [f"{a}{p} + {b}{q} - {c}", f"{b}{q} + {a}{p} - {c}"])
-
-
-def complex_number(rng: random.Random) -> Value:
-    a, b = signed(rng, 1, 12), signed(rng, 2, 12)
-    bi = term(b, "i")
-    latex = [
-        joined(str(a), bi).replace(" ", ""),
-        joined(str(a), bi),
-        joined(bi, str(a)),
-        f"z = {joined(str(a), bi)}",
-        rf"\left({joined(str(a), bi)}\right)",
-    ]
-    return Value(("complex", a, b), latex, [joined(str(a), bi), joined(bi, str(a))])
-
-
 def percent(rng: random.Random) -> Value:
     n = Fraction(rng.choice([rng.randint(1, 99), rng.randint(101, 300)])) + rng.choice([0, 0, Fraction(1, 2)])
     s = str(n) if n.denominator == 1 else f"{float(n)}"
@@ -278,31 +173,6 @@ def scientific(rng: random.Random) -> Value:
     )
 
 
-def matrix(rng: random.Random) -> Value:
-    rows = [[rng.randint(-9, 9) for _ in range(2)] for _ in range(2)]
-    body, loose = (
-        r"\\".join("&".join(map(str, row)) for row in rows),
-        r" \\ ".join(" & ".join(map(str, row)) for row in rows),
-    )
-    latex = [rf"\begin{{{kind}}}{body}\end{{{kind}}}" for kind in ("pmatrix", "bmatrix")]
-    latex += [rf"\begin{{{kind}}} {loose} \end{{{kind}}}" for kind in ("pmatrix", "bmatrix")]
-    return Value(
-        ("matrix", str(rows)),
-        [*latex, rf"A = \begin{{pmatrix}} {loose} \end{{pmatrix}}"],
-        [rf"$\begin{{pmatrix}} {loose} \end{{pmatrix}}$"],
-    )
-
-
-def column(rng: random.Random) -> Value:
-    numbers = [rng.randint(-9, 9) for _ in range(3)]
-    latex = [
-        rf"\begin{{{kind}}}{body}\end{{{kind}}}"
-        for kind in ("pmatrix", "bmatrix")
-        for body in (r"\\".join(map(str, numbers)), r" \\ ".join(f" {n}" for n in numbers))
-    ]
-    return Value(("column", tuple(numbers)), latex, [f"${latex[0]}$"])
-
-
 def power(rng: random.Random) -> Value:
     base, exponent = rng.choice([2, 3, 5, 7]), rng.randint(3, 6)
     n = base**exponent
@@ -327,71 +197,3 @@ def numeral(rng: random.Random) -> Value:
         rf"\text{{{digits}}}_{base}",
     ]
     return Value(Fraction(int(digits, base)), latex, [f"{digits}_{base}", f"${digits}_{base}$"])
-
-
-def clock(rng: random.Random) -> Value:
-    hour, minute, half = rng.randint(1, 12), rng.randint(10, 59), rng.choice("ap")
-    time = f"{hour}:{minute}"
-    latex = [
-        rf"{time} {half}m",
-        rf"{time} \text{{ {half}m}}",
-        rf"{time}\text{{ {half}.m.}}",
-        rf"\text{{{time} {half.upper()}M}}",
-    ]
-    return Value(("clock", time, half), latex, [f"{time} {half}m", f"{time} {half.upper()}M", f"{time} {half}.m."])
-
-
-WORDS = ["east", "west", "north", "even", "odd", "ellipse", "hyperbola", "parabola", "Evelyn", "Monday", "Tuesday", "yes", "no", "isosceles", "no solution", "undefined", "infinitely many"]  # fmt: skip
-
-
-def word(rng: random.Random) -> Value:
-    w = rng.choice(WORDS)
-    latex = [
-        w,
-        rf"\text{{{w}}}",
-        rf"\text{{ {w} }}",
-        rf"\textbf{{{w}}}",
-        rf"\text{{{w.capitalize()}}}",
-        rf"\mathrm{{{w}}}" if " " not in w else rf"\mbox{{{w}}}",
-    ]
-    return Value(("word", w), latex, [w, w.capitalize(), f"**{w}**", f'"{w}"'])
-
-
-Family = Callable[[random.Random], Value]
-MATH: list[Family] = [integer, integer, integer, thousands, terminating, terminating, repeating, radical, multiple_of_pi, interval, ray, union, roots, roots, plus_minus, point, point, line, quadratic, letters, complex_number, percent, money, degrees, scientific, matrix, column, power, numeral, clock, word]  # fmt: skip
-NUMBER: list[Family] = [integer, integer, thousands, terminating, money, percent, scientific]
-
-CATEGORIES = [
-    ["Paris", "London", "Rome", "Berlin", "New York", "Buenos Aires", "Rio de Janeiro"],
-    ["Marie Curie", "Albert Einstein", "Isaac Newton", "Darwin", "Ada Lovelace"],
-    ["the Nile", "the Amazon", "the Danube", "the Mississippi River", "the Rhine"],
-    ["a dog", "a cat", "an elephant", "a horse", "an ant", "a blue whale"],
-    ["yes", "no"],
-    ["true", "false"],
-    ["red", "blue", "light green", "yellow"],
-    ["Mount Everest", "K2", "Mont Blanc"],
-    ["hydrogen", "oxygen", "carbon dioxide", "helium"],
-    ["the United States", "the Netherlands", "France", "South Korea", "North Korea"],
-]
-
-
-def text_value(rng: random.Random, phrase: str) -> Value:
-    """A phrase of one of CATEGORIES: case, white space, articles and final punctuation carry nothing."""
-    core = phrase.split(" ", 1)[1] if phrase.split()[0] in {"a", "an", "the"} else phrase
-    latex = [
-        core,
-        core.lower(),
-        core.upper(),
-        rf"\text{{{core}}}",
-        rf"\textbf{{{core}}}",
-        rf"\text{{ {core} }}",
-        f"{core}.",
-        rf"\mathrm{{{core}}}" if " " not in core else rf"\mbox{{{core}}}",
-    ]
-    plain = [core, core.lower(), core.upper(), f"**{core}**", f'"{core}"', core.capitalize(), f"*{core}*"]
-    if core != phrase:
-        latex += [phrase, rf"\text{{{phrase}}}", rf"\text{{{phrase.capitalize()}}}"]
-        plain += [phrase, phrase.capitalize(), phrase.upper(), f"**{phrase}**"]
-    if " " in core:
-        latex += [core.replace(" ", "  "), core.replace(" ", r"\ ")]
-    return Value(core.casefold(), latex, plain)
