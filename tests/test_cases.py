@@ -1,23 +1,35 @@
 """Tables of responses and of pairs, and groups whose partition is known by construction; all expectations by hand."""
 
 import json
+import os
+import random
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from groups import vote_groups
+from templates import BOXED, IN_MATH
 
 from serl_trl.answers import extract_answer, is_equivalent
 from serl_trl.voting import majority_vote
 
 
 CASES = Path(__file__).parent / "cases"
+SHARED = Path(os.environ.get("SERL_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 def table(name):
     rows = [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").splitlines()]
     assert rows, f"{name} is empty"
     return rows
+
+
+def shared_rows(name):
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name} is not here")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def extraction_failures():
@@ -94,3 +106,78 @@ def test_vote_groups(seed):
     print(group_report(failures))
     assert len(failures) <= 0.03 * 80, f"{len(failures)} of 80 partitions differ:\n{group_report(failures)}"
     assert num_lost <= 0.01 * 80, f"{num_lost} of 80 winning sets differ:\n{group_report(failures)}"
+
+
+def test_table_is_reflexive():
+    strings = {(row[side], row["type"]) for row in table("equality.jsonl") for side in "ab"}
+    assert not [(text, kind) for text, kind in sorted(strings) if not is_equivalent(text, text, kind)]
+
+
+def classes(labels):
+    """Sets of indices that share a label, without None."""
+    return {frozenset(i for i, other in enumerate(labels) if other == label) for label in labels if label is not None}
+
+
+@pytest.mark.parametrize("seed", range(100, 103))
+def test_order_does_not_matter(seed):
+    rng = random.Random(seed)
+    for group in vote_groups(seed, 20):
+        order = rng.sample(range(len(group.completions)), len(group.completions))
+        before = majority_vote(group.completions, group.answer_type)
+        after = majority_vote([group.completions[i] for i in order], group.answer_type)
+        moved = {frozenset(order[i] for i in members) for members in classes(after.labels)}
+        assert moved == classes(before.labels)
+        assert before.is_tie or sum(after.rewards) == sum(before.rewards)
+
+
+@pytest.mark.parametrize("name", ["math_500.jsonl", "gsm8k_test.jsonl", "svamp_test.jsonl"])
+@pytest.mark.parametrize("answer_type", ["math", "number", "choice"])
+def test_an_echoed_question_is_no_answer(name, answer_type):
+    problems = [row["problem"] for row in shared_rows(name)]
+    read = [(text[-200:], answer) for text in problems if (answer := extract_answer(text, answer_type)) is not None]
+    assert len(read) <= 0.01 * len(problems), read
+
+
+@pytest.mark.parametrize("name", ["math_500.jsonl", "math_seed_500.jsonl"])
+def test_shared_labels_in_any_template(name):
+    rng = random.Random(0)
+    lost = []
+    for row in shared_rows(name):
+        for template in rng.sample(BOXED, 2) + rng.sample(IN_MATH, 2):
+            text = "First, 3 + 4 = 7. " + template.replace("@", row["answer"])
+            got = extract_answer(text)
+            if not is_equivalent(got, row["answer"]):
+                lost.append((text, got))
+    assert not lost, "\n".join(map(str, lost[:40]))
+
+
+REWRITES = [
+    lambda a: a.replace(r"\frac", r"\dfrac"),
+    lambda a: a.replace(r"\left", "").replace(r"\right", ""),
+    lambda a: rf"\displaystyle {a}",
+    lambda a: f"${a}$",
+    lambda a: rf"\boxed{{{a}}}",
+    lambda a: f"{a}.",
+    lambda a: a.replace(",", ", ") if re.match(r"[(\[]", a) else a,
+    lambda a: a.replace("-", "\u2212"),
+    lambda a: a.replace("+", " + "),
+    lambda a: f"x = {a}" if re.fullmatch(r"-?\d+|\\frac\{\d+\}\{\d+\}", a) else a,
+    lambda a: rf"\text{{{a}}}" if a.isdigit() else a,
+    lambda a: f"{a}.0" if a.isdigit() else a,
+]
+
+
+@pytest.mark.parametrize("name", ["math_500.jsonl", "math_seed_500.jsonl"])
+def test_rewritten_labels_are_equal(name):
+    labels = sorted({row["answer"] for row in shared_rows(name)})
+    pairs = [(a, b) for a in labels for rewrite in REWRITES if (b := rewrite(a)) != a]
+    lost = [(a, b) for a, b in pairs if not (is_equivalent(a, b) and is_equivalent(b, a))]
+    assert len(pairs) > 1000
+    assert not lost, "\n".join(map(str, lost[:40]))
+
+
+def test_labels_with_another_first_digit_are_unequal():
+    labels = sorted({row["answer"] for row in shared_rows("math_500.jsonl")})
+    pairs = [(a, re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), a, count=1)) for a in labels]
+    joined = [(a, b) for a, b in pairs if a != b and is_equivalent(a, b)]
+    assert not joined, "\n".join(map(str, joined))

@@ -212,7 +212,7 @@ def fraction_point(rng: random.Random) -> Value:
 def fraction_interval(rng: random.Random) -> Value:
     low, high = -Fraction(rng.randint(1, 30), 4), Fraction(rng.randint(1, 30), 4)
     left, right = rng.choice("(["), rng.choice(")]")
-    latex = [f"{left}{low},{high}{right}", rf"\left{left}{frac(low) if low.denominator > 1 else low}, {frac(high) if high.denominator > 1 else high}\right{right}", f"{left}{float(low)}, {float(high)}{right}", rf"x \in {left}{low}, {high}{right}"]  # fmt: skip
+    latex = [f"{left}{low},{high}{right}", rf"\left{left}{frac(low)}, {frac(high)}\right{right}", f"{left}{float(low)}, {float(high)}{right}", rf"x \in {left}{low}, {high}{right}"]  # fmt: skip
     return Value(("interval", left, low, high, right), latex, [f"{left}{low}, {high}{right}"])
 
 

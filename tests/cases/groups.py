@@ -76,7 +76,7 @@ def conclusion(rng: random.Random, answer_type: str, value: Value, is_bare: bool
         return sentence(rng, value)
     form = rng.choice(value.plain)
     templates = LANGUAGES if kind > 0.96 else PLAIN
-    return rng.choice([t for t in templates if "**" not in t or "*" not in form]).replace("@", form)
+    return rng.choice([t for t in templates if "**" not in t or "*" not in form]).replace("@", form).replace("..", ".")
 
 
 def sentence(rng: random.Random, value: Value) -> str:

@@ -34,6 +34,8 @@ def signed(rng: random.Random, low: int, high: int) -> int:
 
 def frac(value: Fraction, command: str = "frac") -> str:
     sign = "-" if value < 0 else ""
+    if value.denominator == 1:
+        return str(value)
     return rf"{sign}\{command}{{{abs(value.numerator)}}}{{{value.denominator}}}"
 
 
