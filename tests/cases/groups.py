@@ -9,30 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from types import ModuleType
 from typing import NamedTuple
 
+import more_templates
+import templates
 from expressions import CATEGORIES, MATH, NUMBER, hostile, text_value
-from templates import (
-    BOX_LISTS,
-    BOXED,
-    CHOICE,
-    CHOICE_REASONING,
-    CLOSING,
-    CUT,
-    IN_MATH,
-    LANGUAGES,
-    LOWER_CHOICE,
-    MATH_REASONING,
-    MATH_SENTENCES,
-    NO_ANSWER,
-    PLAIN,
-    SAID_CLOSING,
-    SENTENCES,
-    TEXT_REASONING,
-    WRONG_CHOICE,
-    WRONG_MATH,
-    WRONG_TEXT,
-)
 from values import Value, integer
 
 
@@ -50,9 +32,9 @@ def filled(rng: random.Random, template: str) -> str:
     return re.sub(r"\{([abcdspL])\}", lambda name: str(names[name[1]]), template).replace("{{", "{").replace("}}", "}")
 
 
-def reasoning(rng: random.Random, answer_type: str, wrong: list[str]) -> str:
+def reasoning(rng: random.Random, style: ModuleType, answer_type: str, wrong: list[str]) -> str:
     """A few steps; `wrong` are first guesses that are then taken back."""
-    pool = {"choice": CHOICE_REASONING, "text": TEXT_REASONING}.get(answer_type, MATH_REASONING)
+    pool = {"choice": style.CHOICE_REASONING, "text": style.TEXT_REASONING}.get(answer_type, style.MATH_REASONING)
     parts = rng.sample(pool, rng.choice([0, 1, 1, 2, 2, 3]) or (not wrong))
     if wrong and rng.random() < 0.15:
         parts.append(rng.choice(wrong))
@@ -60,61 +42,65 @@ def reasoning(rng: random.Random, answer_type: str, wrong: list[str]) -> str:
     return f"<think>\n{text}\n</think>" if text and wrong and rng.random() < 0.1 else text
 
 
-def conclusion(rng: random.Random, answer_type: str, value: Value, is_bare: bool) -> str:
+def conclusion(rng: random.Random, style: ModuleType, answer_type: str, value: Value, is_bare: bool) -> str:
     if answer_type == "choice":
         is_lower = rng.random() < 0.1
         letter = value.key.lower() if is_lower else value.key
-        return rng.choice(LOWER_CHOICE if is_lower else CHOICE).replace("@", letter)
+        return rng.choice(style.LOWER_CHOICE if is_lower else style.CHOICE).replace("@", letter)
     if is_bare:
         return r"\boxed{@}".replace("@", value.shortest)
     kind = rng.random()
     if kind < 0.5:
-        return rng.choice(BOXED).replace("@", rng.choice(value.latex))
+        return rng.choice(style.BOXED).replace("@", rng.choice(value.latex))
     if kind < 0.65 and answer_type != "text":
-        return rng.choice(IN_MATH).replace("@", rng.choice(value.latex).rstrip("."))
+        return rng.choice(style.IN_MATH).replace("@", rng.choice(value.latex).rstrip("."))
     if kind < 0.72 and answer_type != "text":
-        return sentence(rng, value)
+        return sentence(rng, style, value)
     form = rng.choice(value.plain)
-    templates = LANGUAGES if kind > 0.96 else PLAIN
-    return rng.choice([t for t in templates if "**" not in t or "*" not in form]).replace("@", form).replace("..", ".")
+    sentences = style.LANGUAGES if kind > 0.96 else style.PLAIN
+    return rng.choice([t for t in sentences if "**" not in t or "*" not in form]).replace("@", form).replace("..", ".")
 
 
-def sentence(rng: random.Random, value: Value) -> str:
+def sentence(rng: random.Random, style: ModuleType, value: Value) -> str:
     """A conclusion that gives the value without calling it the answer, or a list of boxes."""
     if isinstance(value.key, Fraction) and rng.random() < 0.5:
-        return rng.choice(SENTENCES).replace("@", rng.choice([form for form in value.plain if "=" not in form]))
+        return rng.choice(style.SENTENCES).replace("@", rng.choice([form for form in value.plain if "=" not in form]))
     if isinstance(value.key, tuple) and value.key[0] == "set" and len(value.key[1]) == 2:
         a, b = map(str, sorted(value.key[1]))
-        return rng.choice(BOX_LISTS).replace("A", a).replace("B", b)
+        return rng.choice(style.BOX_LISTS).replace("A", a).replace("B", b)
     forms = [
         form.rstrip(".") for form in value.latex if not re.search(r"=|[<>]|\\in|\\[lg]e|text|[A-Za-z]{3,} ", form)
     ]
-    return rng.choice(MATH_SENTENCES).replace("@", rng.choice(forms or [value.shortest]))
+    return rng.choice(style.MATH_SENTENCES).replace("@", rng.choice(forms or [value.shortest]))
 
 
-def cut_box(rng: random.Random) -> str:
+def cut_box(rng: random.Random, style: ModuleType) -> str:
     """A conclusion that ends before its box does."""
     answer = rng.choice(["12", r"\frac{1}{2}", r"\text{Paris}", r"2\sqrt{3}", "(1, 2)", r"\text{(B)}", "B", "x = 5"])
-    start = rng.choice([text for text in BOXED if text.count("box") == 1]).partition("@")[0]
+    start = rng.choice([text for text in style.BOXED if text.count("box") == 1]).partition("@")[0]
     return (start + answer)[: rng.randint(start.index("box") + 3, len(start + answer))]
 
 
-def completion(rng: random.Random, answer_type: str, value: Value | None, is_bare: bool = False) -> str:
+def completion(
+    rng: random.Random, style: ModuleType, answer_type: str, value: Value | None, is_bare: bool = False
+) -> str:
     if value is not None:
-        end = conclusion(rng, answer_type, value, is_bare)
+        end = conclusion(rng, style, answer_type, value, is_bare)
         is_said = r"\boxed" in end or "nswer is" in end
-        closing = rng.choice(SAID_CLOSING if is_said else CLOSING)
-        wrong = {"choice": WRONG_CHOICE, "text": WRONG_TEXT}.get(answer_type, WRONG_MATH)
+        closing = rng.choice(style.SAID_CLOSING if is_said else style.CLOSING)
+        wrong = {"choice": style.WRONG_CHOICE, "text": style.WRONG_TEXT}.get(answer_type, style.WRONG_MATH)
         # The last box wins, so a box that is taken back needs another after it.
-        start = reasoning(rng, answer_type, wrong if "box" in end else [text for text in wrong if "box" not in text])
+        start = reasoning(
+            rng, style, answer_type, wrong if "box" in end else [text for text in wrong if "box" not in text]
+        )
         return f"{start}{rng.choice([chr(10), chr(10) * 2]) if start else ''}{end}{closing}"
     kind = rng.random()
     if kind < 0.4:
-        return filled(rng, rng.choice(NO_ANSWER))
-    start = reasoning(rng, answer_type, wrong=[])
+        return filled(rng, rng.choice(style.NO_ANSWER))
+    start = reasoning(rng, style, answer_type, wrong=[])
     if kind < 0.6:
-        return f"{start}\n\n{cut_box(rng)}"
-    return f"{start}{rng.choice([' ', chr(10), chr(10) * 2])}{filled(rng, rng.choice(CUT))}"
+        return f"{start}\n\n{cut_box(rng, style)}"
+    return f"{start}{rng.choice([' ', chr(10), chr(10) * 2])}{filled(rng, rng.choice(style.CUT))}"
 
 
 def values(rng: random.Random, answer_type: str, num_classes: int) -> list[Value]:
@@ -161,6 +147,7 @@ def is_decidable(sizes: list[int], chosen: list[Value], answer_type: str) -> boo
 
 def vote_group(rng: random.Random, answer_type: str, size: int) -> Group:
     kind = rng.choices(list(WEIGHTS), WEIGHTS.values())[0]
+    style = rng.choice([templates, more_templates])
     while True:
         sizes = [max(1, n * size // 16) for n in rng.choice(SHAPES[kind])]
         chosen = values(rng, answer_type, len(sizes))
@@ -176,7 +163,7 @@ def vote_group(rng: random.Random, answer_type: str, size: int) -> Group:
         # Once in each class the shortest spelling is boxed, so that the length of its representative is known.
         is_bare = slot is not None and seen[slot] == 0
         seen.update([] if slot is None else [slot])
-        completions.append(completion(rng, answer_type, None if slot is None else chosen[slot], is_bare))
+        completions.append(completion(rng, style, answer_type, None if slot is None else chosen[slot], is_bare))
     ids: dict[int, int] = {}
     labels = [None if slot is None else ids.setdefault(slot, len(ids)) for slot in slots]
     winner = min(ids, key=lambda slot: (-sizes[slot], len(chosen[slot].shortest), ids[slot])) if ids else None
