@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import threading
-import time
 from itertools import permutations
 from pathlib import Path
 
@@ -228,10 +226,16 @@ EQUAL = [
     (r"x^{\frac{1}{2}}", r"\sqrt{x}"),
     ("x^{n+1}", r"x \cdot x^{n}"),
     ("5cm", "5 centimeters"),
+    ("1/3", "0.3333333333"),
+    (r"\sqrt{17}", "4.123105625617661"),
+    ("2/3", "0.666666"),
+    ("2/3", "0.666667"),
 ]
 UNEQUAL = [
     ("1/3", "0.333"),
-    ("1/3", "0.3333333333"),
+    ("1/3", "0.333334"),
+    ("0.000001", "0.0000014"),
+    ("0.1", "0.10000001"),
     ("5", "-5"),
     ("12", "1 2"),
     (r"50\%", "0.5"),
@@ -360,83 +364,14 @@ def test_equal_answers_share_a_class(answers):
 
 
 @pytest.mark.parametrize("answers", list(permutations(["1", "2", "3", "7"])))
-def test_classes_close_chains(monkeypatch, answers):
-    near = ANSWER_TYPES["number"]._replace(is_equal=lambda a, b: abs(int(a) - int(b)) <= 1)  # not transitive
-    monkeypatch.setitem(ANSWER_TYPES, "number", near)
-    ids = dict(zip(answers, answer_classes(answers, "number"), strict=True))
+def test_classes_close_chains(answers):
+    near = (str, lambda a, b: abs(int(a) - int(b)) <= 1)  # not transitive
+    ids = dict(zip(answers, answer_classes(answers, near), strict=True))
     assert ids["1"] == ids["2"] == ids["3"] != ids["7"]
 
 
 def test_classes_count_from_first():
     assert answer_classes(["7", None, "3", "7.0", "1", "6/2"]) == [0, None, 1, 0, 2, 1]
-
-
-HOSTILE = [
-    "9^{9^{9}}",
-    "9^{9^9}",
-    "9^9^9^9",
-    "9**9**9**9",
-    "9^{" + r"9\cdot " * 20 + "9}",
-    r"9^{\frac{99999999999}{1}}",
-    r"9^\frac{99999999999}{1}",
-    "9^{9^{9^{9",
-    "10^{10^{10}}",
-    "((9^{99})^{99})^{99}",
-    "9999999^{9999999}",
-    "2^{99999}",
-    "99999!",
-    "((9!)!)!",
-    "9!!!",
-    "(a+b+c+d+e+f)^{99}",
-    "(a+b)(c+d)" * 12,
-    r"\sqrt{" * 90 + "2" + "}" * 90,
-    r"\frac{1}{" * 80 + "2" + "}" * 80,
-    "(" * 290,
-    "1+" * 140 + "1",
-    "9" * 5000,
-    "x" * 290,
-    r"\sum_{k=1}^{10^9} k",
-    r"\int_0^1 x^{x} dx",
-    r"\binom{99999999}{4999999}",
-    r"1\pm" * 30 + "1",
-    "\x00\ud800\\",
-]
-
-
-@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_is_bounded(answer):
-    start = time.perf_counter()
-    assert not is_equivalent(answer, "3x+17")
-    assert is_equivalent(answer, answer)
-    assert time.perf_counter() - start < 5
-
-
-@pytest.mark.parametrize("text", [r"\boxed{" * 30_000, "{" * 100_000, "answer is " * 10_000, " " * 200_000, "answer" + "*" * 100_000 + "x", "Thus " * 20_000, "1," * 50_000, r"\boxed{" + " 1 abc" * 30_000 + "}"], ids=range(8))  # fmt: skip
-def test_long_text_is_bounded(text):
-    start = time.perf_counter()
-    answer = extract_answer(text)
-    assert answer is None or len(answer) < len(text)
-    assert time.perf_counter() - start < 2
-
-
-def test_deadline_holds_in_a_thread(monkeypatch):
-    monkeypatch.setattr("serl_trl.latex.TIME_LIMIT_S", 0.2)
-    verdicts = []
-    pair = ("(a+b+c+d+e+f+g)^{19}", "(a+b+c+d+e+f+h)^{19}+1")  # minutes to expand
-    thread = threading.Thread(target=lambda: verdicts.append(is_equivalent(*pair)), daemon=True)
-    start = time.perf_counter()
-    thread.start()
-    thread.join(10)
-    assert verdicts == [False]
-    assert time.perf_counter() - start < 5
-
-
-def test_thread_agrees_with_main():
-    verdicts = []
-    thread = threading.Thread(target=lambda: verdicts.append(is_equivalent("(x+2)^2", "x^2+4x+4")))
-    thread.start()
-    thread.join()
-    assert verdicts == [True]
 
 
 @pytest.mark.parametrize("name", ["math_500.jsonl", "math_seed_500.jsonl"])

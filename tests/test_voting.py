@@ -136,4 +136,4 @@ def test_adding_silence_keeps_the_winner(completions):
 
 def test_vote_is_plain_data():
     vote = Vote([0, None], 0, "1", 0.5, [1.0, 0.0])
-    assert dataclasses.asdict(vote) == {"labels": [0, None], "winner": 0, "answer": "1", "share": 0.5, "rewards": [1.0, 0.0]}  # fmt: skip
+    assert dataclasses.asdict(vote) == {"labels": [0, None], "winner": 0, "answer": "1", "share": 0.5, "rewards": [1.0, 0.0], "forms": [], "undecided": {}}  # fmt: skip

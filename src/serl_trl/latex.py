@@ -1,118 +1,139 @@
-r"""Mathematical answers: a canonical form for each, and equality of two, bounded in time.
+r"""Canonical forms: one string in which most spellings of a mathematical answer coincide, without any algebra.
 
-An answer is first brought to a *canonical form*, a string in which most spellings of a value coincide (`\dfrac12`,
-`0.50` and `x = 1/2` all become `1/2`). Equal forms are equal answers, and two forms that are exact (rationals, and
-lists or tuples of them) are unequal if they differ. Only what is left goes to Math-Verify, both ways round, under a
-deadline, and only if it is tame: model output is hostile input.
+`\dfrac12`, `0.50` and `x = 1/2` all become `1/2`. What the form leaves open, `equality.py` decides.
 """
 
-import logging
 import re
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import replace
+import unicodedata
 from fractions import Fraction
 from functools import lru_cache
-from math import prod
-from typing import Any
-
-from math_verify import LatexExtractionConfig, parse, verify
 
 
-TIME_LIMIT_S = 5.0  # for one parse, and for one comparison; the number is Math-Verify's own default
-MAX_SYMBOLIC_CHARS = 300  # longer answers are compared as strings only
 MAX_ANSWER_CHARS = 1000  # longer answers are not even rewritten
-MAX_EXPONENT = {"number": 3000, "symbol": 200, "bracket": 30}  # of the base; 2^{2024} is an ordinary answer
+MAX_NUMBER_CHARS = 300
 MAX_CACHED = 4096
 
-# Math-Verify warns once that its own time limit is off. It is off because _bounded sets one that also holds outside
-# the main thread, where signal.alarm cannot be used.
-for _name in ("math_verify.parser", "math_verify.grader"):
-    logging.getLogger(_name).addFilter(lambda record: "Timeout is disabled" not in record.getMessage())
+# Rewriting, in this order -----------------------------------------------------------------------------------------
 
-_BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
-
-
-def last_box(text: str) -> str | None:
-    r"""Content of the last `\boxed{...}` whose braces balance; one pass with a stack, linear on any input."""
-    opened: list[int | None] = []  # start of the content for a box, None for another brace
-    last: tuple[int, int] | None = None
-    for token in _BRACES.finditer(text):
-        if "box" in token[0]:
-            opened.append(token.end())
-        elif token[0] == "{":
-            opened.append(None)
-        elif token[0] == "}" and opened:
-            start = opened.pop()
-            if start is not None and (last is None or start > last[0]):
-                last = (start, token.start())
-    return None if last is None else text[slice(*last)]
-
-
-_PLAIN = str.maketrans(
-    {
-        "\u2212": "-",
-        "\u2013": "-",
-        "\u00d7": r"\times ",
-        "·": r"\cdot ",
-        "π": r"\pi ",
-        "∞": r"\infty ",
-        "√": r"\sqrt ",
-        "°": "",
-    }
-    | {"≤": r"\le ", "≥": r"\ge ", "²": "^2", "³": "^3", "½": r"\frac12 ", "\u00a0": " ", "\u202f": " ", "\u2009": " "}
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
+_SYMBOLS = {
+    "\u2212": "-", "\u2013": "-", "\u2044": "/", "\u00d7": r"\times ", "\u00f7": "/", "·": r"\cdot ", "⋅": r"\cdot ",
+    "π": r"\pi ", "∞": r"\infty ", "√": r"\sqrt ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\neq ", "±": r"\pm ",
+    "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "∈": r"\in ", "≈": r"\approx ", "ℝ": r"\mathbb{R}",
+    "\u00b0": r"^\circ ", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+}  # fmt: skip
+_MARK_UP = (
+    (r"^\W*(?:\\text\{)?\s*[Tt]he (?:final )?answer is:?\s*\}?", ""),
+    (r"^(?:\\approx|(?:\\text\{)?\s*(?:approximately|approx\.|about|roughly)\s*\}?)\s*", ""),
+    (r"\\+(?:boxed|fbox|framebox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", r"\1"),
+    (r"\\(?:text)?color\s*\{\w+\}|</?[a-z]{1,6}>|`+|__+", ""),
+    (r"\\underline\s*(?=\{)", ""),
+    (r"\\(?:left|right)\.|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle)(?![A-Za-z])", ""),
+    (r"(?<!\\)\\[!,;: ]|\\q?quad|~", " "),
+    (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)*])\*{1,2}|\*{1,2}(?![\w( *])", ""),
+    (r"\\text\{\s*(-?\d[^{}]*)\}", r"\1"),  # \text{5 cm}
 )
+_OPERATORS = (
+    (r"\*\*", "^"),
+    (r"!=", r"\\neq "),
+    (r"<=|\\leq(?:slant)?(?![A-Za-z])", r"\\le "),
+    (r">=|\\geq(?:slant)?(?![A-Za-z])", r"\\ge "),
+    (r"\\lt(?![A-Za-z])", "<"),
+    (r"\\gt(?![A-Za-z])", ">"),
+    (r":=", "="),
+    (r"\+/-", r"\\pm "),
+    (r"\\[lr]brace(?![A-Za-z])", lambda match: r"\{" if "lbrace" in match[0] else r"\}"),
+    (r"\\langle(.*)\\rangle", r"(\1)"),
+    (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset"),
+    (r"(\d*\.\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}", lambda match: _repeating(*match.groups())),
+    (r"\{\s*(\w+)\s*\\choose\s*(\w+)\s*\}", r"\\binom{\1}{\2}"),
+    (r"\{\s*(-?\w+)\s*\\over\s*(-?\w+)\s*\}", r"\\frac{\1}{\2}"),
+    (r"^\\\{\s*[a-z]\s*(?:\\mid|:|\|)\s*(.*)\\\}$", r"\1"),
+    (r"\\math(?:bb|bf)\s*\{?R\}?|\\Reals?(?![A-Za-z])|(?i:\ball real numbers\b)", r"(-\\infty,\\infty)"),
+    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+    (r"\\frac\s*(\w)\s*(\w)(?!\w)", r"\\frac{\1}{\2}"),
+    # An angle within a function is one, in radians; on its own its unit is dropped like any other.
+    (r"\\?(sin|cos|tan|cot|sec|csc)\s*[({]?\s*(\d+)\s*[)}]?\s*\^\s*\{?\s*\\circ\s*\}?\s*[)}]?", r"\\\1(\\frac{\2\\pi}{180})"),
+)  # fmt: skip
+_SCALES = {"thousand": "3", "million": "6", "billion": "9", "trillion": "12"}
 # Units of two or three letters; single letters, and any three letters after a space, may be algebra.
-_UNIT = r"(?:\s*(?:[ckm]m|kg|m[lL]|mph)|\s+(?:ft|in|lbs?|oz|hrs?|min|sec|ton|day|men|way|USD|[A-Za-z]{4,}))"
+_UNIT = (
+    r"(?:\s*(?:[ckm]m|kg|m[lL]|mph|[ckm]?m\^\{?[23]\}?)|\s+(?:ft|in|lbs?|oz|hrs?|min|sec|ton|day|men|way|USD|EUR|GBP"
+    r"|o'clock|cups?|[A-Za-z]{4,}))"
+)
+_UNITS = (
+    (rf"(?<=\d)\s*(?:\\(?:text|mathrm)\{{\s*)?({'|'.join(_SCALES)})\b(?:\s*\}})?", lambda match: rf"\times10^{{{_SCALES[match[1]]}}}"),
+    (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?(?:\s*(?:\\(?:text|mathrm)\{\s*[CF]\s*\}|[CF]\b))?|\\degree(?![A-Za-z])", ""),
+    (r"(?<=\d)\s*(?:Hz|per\s+[a-z]+|(?:\^\{?\\text\{)?(?:st|nd|rd|th)\}{0,2})\.?$", ""),
+    (r"\\?%|\s*(?<=\d)\s*(?:pct|per ?cent)\b|^\s*(?:USD|EUR|GBP)\s*(?=\d)", ""),
+    (r"\s*,?\s*(?:\\(?:text|mbox|textrm)\{\s*,?\s*(?:and|or)\s*\}|(?<=\W)(?:and|or)\b)\s*", ","),
+    (r"(?<=\d)\s*(?:\\text\{\s*)?([ap])\.?\s?m\b\.?\s*\}?", r"\1m"),  # 3:30 pm is no length
+    # A unit after a value: 15\mbox{ cm}^2, 18 dollars, 5 cm. The unit is the question's, so it carries nothing.
+    (r"(?<=[\w})\]])\s*\\(?:text|mbox|mathrm|textrm|textbf|textnormal|textit|rm)\{(?!\s*[ei]\s*\})[^{}\d]*\}(?:\^\{?\d\}?)?[\s.]*$", ""),
+    (r"(?<=[\w})\]])\s*\\frac\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}$", ""),
+    (rf"(?:(?<=[\d}})])|(?<=\\pi))(?!\s+(?:sqrt|times)\b){_UNIT}(?![A-Za-z])"
+     r"(?:[\s/]+(?!north|south|east|west)[A-Za-z]+)*(?:\^?\{?[23]\}?)?[\s.]*$", ""),
+)  # fmt: skip
+_WORDING = (
+    *[(r"\\(?:text|mbox|text[a-z]{2}|textnormal|math[a-z]{2,3}|boldsymbol|operatorname\*?)\s*\{([^{}]*)\}", r" \1 ")] * 2,
+    (r"(?<![\\A-Za-z])infinity(?![A-Za-z])", r"\\infty"),
+    (r"(?<![\\A-Za-z])(pi|infty|sin|cos|tan|log|ln)(?![A-Za-z])", r"\\\1"),
+    (r"(?:(?<![\\A-Za-z])|\\)sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+    (r"[\s.,;]+$", ""),
+    (r"(?<!\S)(-?\d+) (\d+)/(\d+)$", r"\1\\frac{\2}{\3}"),  # 1 1/2
+    (r"\s+", " "),
+    (r"(\\[A-Za-z]+ (?=[A-Za-z])|_\w (?=\w)|\d (?=\d))| ", r"\1"),  # only the spaces that separate are kept
+    (r"\\frac(\d|\\[A-Za-z]+)(?=[\d\\{])", r"\\frac{\1}"),
+    (r"(\\frac\{[^{}]*\})(\d)", r"\1{\2}"),
+    (r"\\sqrt(\w)", r"\\sqrt{\1}"),
+    (r"([\^_])\{(\w)\}(?!\w)", r"\1\2"),
+    (r"_\{(\d+)\}$", r"_\1"),
+    (r"^[(\[]([^()\[\],]*)[)\]]$", r"\1"),
+    (r"^\{(.*)\}$", r"\1"),
+)  # fmt: skip
 _REWRITES = [
     (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"(?<=\d)(?:,\\!\s*|\{,\})(?=\d{3})", ""),  # 10,\!080
-        (r"\\(?:left|right)\.|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle)(?![A-Za-z])", ""),
-        (r"(?<!\\)\\[!,;: ]|\\q?quad(?![A-Za-z])|~", " "),
-        (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)])\*\*|\*\*(?![\w(])", ""),
-        (r"\*\*", "^"),
-        (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
-        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
-        (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree(?![A-Za-z])|\\?%", ""),
-        (r"\s*,?\s*(?:\\(?:text|mbox|textrm)\{\s*(?:and|or)\s*\}|(?<=\W)(?:and|or)\b)\s*", ","),
-        # A unit after a value: 15\mbox{ cm}^2, 18 dollars, 5 cm. The unit is the question's, so it carries nothing.
-        (r"(?<=[\w})\]])\s*\\(?:text|mbox|mathrm|textrm|textbf)\{[^{}\d]*\}(?:\^\{?\d\}?)?[\s.]*$", ""),
-        (rf"(?:(?<=[\d}})])|(?<=\\pi))(?!\s+(?:sqrt|times)\b){_UNIT}(?![A-Za-z])"
-         r"(?:[\s/]+[A-Za-z]+)*(?:\^?\{?[23]\}?)?[\s.]*$", ""),
-        *[(r"\\(?:text|mbox|text[a-z]{2}|math[a-z]{2}|boldsymbol|operatorname)\s*\{([^{}]*)\}", r" \1 ")] * 2,
-        (r"(?<![\\A-Za-z])(pi|infty|sin|cos|tan|log|ln)(?![A-Za-z])", r"\\\1"),
-        (r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
-        (r"[\s.,;]+$", ""),
-        (r"(?<!\S)(-?\d+) (\d+)/(\d+)$", r"\1\\frac{\2}{\3}"),  # 1 1/2
-        (r"\s+", " "),
-        (r"(\\[A-Za-z]+ (?=[A-Za-z])|_\w (?=\w)|\d (?=\d))| ", r"\1"),  # only the spaces that separate are kept
-        (r"\\frac(\d)", r"\\frac{\1}"),
-        (r"(\\frac\{[^{}]*\})(\d)", r"\1{\2}"),
-        (r"\\sqrt(\w)", r"\\sqrt{\1}"),
-        (r"([\^_])\{(\w)\}(?!\w)", r"\1\2"),
-        (r"_\{(\d+)\}$", r"_\1"),
-        # x = 5, f(2) = 5, Area = 25\pi; a right-hand side with letters is an equation, which Math-Verify understands.
-        (r"^(?:\\?[A-Za-z]+(?:_\w+)?(?:\(\w+\))?=(?=(?:[^=A-Za-z]|\\[A-Za-z]+)+$)|[A-Za-z]\\in(?![A-Za-z]))", ""),
-        (r"^\(([^(),]*)\)$", r"\1"),
-        (r"^\\\{(.*)\\\}$", r"\1"),
-    )
-]  # fmt: skip
+    for table in (_MARK_UP, _OPERATORS, _UNITS, _WORDING)
+    for pattern, replacement in table
+]
+_ESCAPED_TWICE = re.compile(
+    r"\\\\(?=(?:[dt]?frac|sqrt|left|right|text|math(?:rm|bf)|pi|cdot|times|infty|circ)(?![a-z]))"
+)
+_JOINED_THOUSANDS = re.compile(r"(?<=\d)(?:,\\!\s*|\{,\})(?=\d{3})")  # 10,\!080
+_SPACED_THOUSANDS = re.compile(r"(?<![\d,. ])\d{1,3}(?: \d{3})+(?![\d,. ])")
+_THOUSANDS = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+_VECTOR = re.compile(r"\\begin\{([bpv]?matrix|array)\}(?:\{[clr|]*\})?((?:(?!\\begin|&).)*?)(?:\\\\)?\\end\{\1\}")
+
+# The name before a value: x = 5, f(2) = 5, Area = 25\pi, (x, y) = (1, 2), \sin x = 0.5. A right-hand side with letters
+# makes it an equation, which Math-Verify understands, unless all that stands left is a numbered unknown.
+NAME = (
+    r"(?:\\(?:overline|vec|hat|bar|angle)\{\w+\}|\|?\\?[A-Za-z]+(?: ?[A-Za-z]+)?(?:_(?:\w|\{[^{}]*\}))?'*(?:\([^()=]*\))?(?::\w+)?\|?|\([a-z](?:,[a-z])+\)"
+    r"|[A-Z]{1,3}[/:][A-Z]{1,3}|\\frac\{[A-Z]{1,3}\}\{[A-Z]{1,3}\})"
+)
+_NO_VARIABLE = r"(?:[^=<>A-Za-z]|\\(?!l[te]|g[te]|ne)[A-Za-z]+|(?<![A-Za-z])[ei](?![A-Za-z]))+$"
+_ASSIGNMENT = re.compile(
+    rf"\A(?:(?:{NAME}(?:=|\\approx))+(?={_NO_VARIABLE})|[A-Za-z]_\d=(?=[^=]+$)|[A-Za-z]\\in(?![A-Za-z]))"
+)
+_TURNED_ASSIGNMENT = re.compile(r"\A([-\d./]+)=[a-z]\Z")
+_UNKNOWN = re.compile(r"([a-z])=([^=<>]+)")
+
+# Numbers -----------------------------------------------------------------------------------------------------------
+
 _DECIMAL = r"(?:\d+(?:\.\d*)?|\.\d+)"
 _RATIONAL = re.compile(
     rf"(?P<sign>[-+]?)(?:(?P<whole>\d+)(?=\\frac))?(?:\\frac\{{(?P<top>-?{_DECIMAL})\}}\{{(?P<bottom>-?{_DECIMAL})\}}"
     rf"|(?P<num>{_DECIMAL})(?:/(?P<den>{_DECIMAL})|(?:[eE]|\\(?:times|cdot)10\^)\{{?(?P<exp>[-+]?\d{{1,3}})\}}?)?)"
 )
+DECIMAL_COMMA = re.compile(r"-?(?:0,\d+|\d+,\d\d|\d+,\d{4,})")
 _ITEM = r"-?\d+(?:[/_]\d+)?"  # a canonical rational, or a numeral with its base
 _TUPLE = rf"[\[(]{_ITEM}(?:,{_ITEM})*[\])]"
-EXACT = re.compile(rf"(?:{_ITEM}|{_TUPLE})(?:,(?:{_ITEM}|{_TUPLE}))*")
+EXACT = re.compile(rf"(?:{_ITEM}|{_TUPLE})(?:,(?:{_ITEM}|{_TUPLE}))*|\d+(?::\d+)+(?:[ap]m)?")
 
 
 def rational(form: str) -> Fraction | None:
     """The exact value of an integer, decimal, fraction, mixed number or number in scientific notation."""
     match = _RATIONAL.fullmatch(form)
-    if match is None or len(form) > MAX_SYMBOLIC_CHARS:
+    if match is None or len(form) > MAX_NUMBER_CHARS:
         return None
     top, bottom = Fraction(match["top"] or match["num"]), Fraction(match["bottom"] or match["den"] or 1)
     if bottom == 0:
@@ -121,44 +142,154 @@ def rational(form: str) -> Fraction | None:
     return -value if match["sign"] == "-" else value
 
 
-def _parts(form: str) -> list[str]:
-    """`form` cut at the commas outside of all brackets."""
+# Lists and tuples --------------------------------------------------------------------------------------------------
+
+
+def parts(form: str, separator: str = ",") -> list[str]:
+    """`form` cut at the separators outside of all brackets."""
     depth, cuts = 0, [-1]
     for i, char in enumerate(form):
         depth += (char in "([{") - (char in ")]}")
-        if char == "," and depth == 0:
+        if char == separator and depth == 0:
             cuts.append(i)
     return [form[a + 1 : b] for a, b in zip(cuts, [*cuts[1:], len(form)], strict=True)]
 
 
-def _canonical_parts(form: str) -> str:
-    """`form` with each rational, alone or in a list or tuple, in lowest terms; the order of a list is dropped."""
+def tuple_parts(form: str) -> list[str] | None:
+    """The items of a tuple or interval, `(1,2]`; None for anything else."""
+    if len(form) < 3 or form[0] not in "([" or form[-1] not in ")]":
+        return None
+    depth = 0
+    for char in form[:-1]:
+        depth += (char in "([") - (char in ")]")
+        if depth == 0:  # (1,2),(3,4) and (x+1)(x,2) begin and end with different brackets
+            return None
+    inner = parts(form[1:-1])
+    return inner if len(inner) > 1 else None
+
+
+def named_parts(form: str) -> list[str] | None:
+    """The values of `y=3,x=2`, in the order of the unknowns; None unless several unknowns have one value each."""
+    unknowns = [_UNKNOWN.fullmatch(item) for item in sorted(parts(form))]
+    values = {match[1]: match[2] for match in unknowns if match}
+    return list(values.values()) if len(values) == len(unknowns) > 1 else None
+
+
+def set_parts(form: str) -> list[str] | None:
+    r"""The items of a set in braces, `\{1,2\}`; None for anything else."""
+    return parts(form[2:-2]) if re.fullmatch(r"\\\{[^{}]*\\\}", form) else None
+
+
+def _canonical_item(form: str) -> str:
+    """One item of a list: without the unknown before its value, and in lowest terms if it is rational."""
+    form = _TURNED_ASSIGNMENT.sub(r"\1", _ASSIGNMENT.sub("", form, count=1))
+    form = re.sub(r"(?<=.)\\approx.*", "", form)
+    head, _, last = form.rpartition("=")  # a chain x = 5 + 6 = 11, or a sum 5 + 6 = 11, comes to its end
+    is_chain = "=" in head or not re.search(r"(?<!\\)(?<![A-Za-z])[A-Za-z]", head)
+    form = last if head and is_chain and re.fullmatch(_NO_VARIABLE, last) else form
+    if form.count(">") > 1 and "<" not in form:
+        form = "<".join(reversed(form.split(">")))
     value = rational(form)
     if value is not None:
         return str(value)
-    parts = _parts(form)
-    if len(parts) > 1:
-        return ",".join(sorted(_canonical_parts(part) for part in parts))
-    inner = _parts(form[1:-1])
-    if (
-        form[:1] in {"(", "["}
-        and form[-1:] in {")", "]"}
-        and len(inner) > 1
-        and not re.search(r"[()\[\]]", form[1:-1])
-    ):
-        return form[0] + ",".join(_canonical_parts(part) for part in inner) + form[-1]
-    return form
+    inner = tuple_parts(re.sub(r"^[A-Z](?=\()", "", form))  # P(3,4) is a point
+    if inner is None:
+        return form
+    return re.sub("[A-Z]", "", form[:2])[0] + ",".join(map(_canonical_item, inner)) + form[-1]
+
+
+def _canonical_list(form: str) -> str:
+    """A form with each of its items canonical, and sorted unless they could be the two halves of a decimal `1,50`."""
+    form = re.sub(r"\\\}\\cup\\\{", ",", form)
+    if (members := set_parts(form)) is not None:
+        distinct = {_canonical_item(value) for member in members for value in _both_signs(member)}
+        return distinct.pop() if len(distinct) == 1 else r"\{" + ",".join(sorted(distinct)) + r"\}"
+    if len(solutions := parts(form, ";")) > 1:
+        are_pairs = all("," in solution for solution in solutions)  # p=5,q=2;p=7,q=2
+        form = ",".join(
+            f"({','.join(named_parts(solution) or parts(solution))})" if are_pairs else solution
+            for solution in solutions
+        )
+    if union := _union(parts(form)):
+        return union
+    if named_parts(form):  # x=2,y=3
+        return ",".join(
+            _UNKNOWN.sub(lambda item: f"{item[1]}={_canonical_item(item[2])}", i) for i in sorted(parts(form))
+        )
+    items = parts(_ASSIGNMENT.sub("", form, count=1))
+    items = [_canonical_item(value) for item in items for value in _both_signs(item)]
+    return ",".join(items if DECIMAL_COMMA.fullmatch(form) else sorted(items))
+
+
+_INEQUALITY = re.compile(r"([a-z])(<|>|\\le|\\ge)([^<>=,a-z]+|\\[a-z]+)")
+
+
+def _union(items: list[str]) -> str | None:
+    r"""x<0,x\ge5 as a union of intervals."""
+    bounds = [match for item in items if (match := _INEQUALITY.fullmatch(item))]
+    if len(bounds) != len(items) or len(items) < 2 or len({match[1] for match in bounds}) > 1:
+        return None
+    sides = {"<": r"(-\infty,{})", r"\le": r"(-\infty,{}]", ">": r"({},\infty)", r"\ge": r"[{},\infty)"}
+    return r"\cup".join(sorted(sides[match[2]].replace("{}", match[3]) for match in bounds))
+
+
+def _both_signs(item: str) -> list[str]:
+    r"""The two values of an item with one \pm."""
+    if len(re.findall(r"\\(?:pm|mp)(?![A-Za-z])", item)) != 1:
+        return [item]
+    return [re.sub(r"\\(?:pm|mp)(?![A-Za-z])\+?", sign, item) for sign in "+-"]
+
+
+def _repeating(decimal: str, period: str) -> str:
+    """0.1 and 6 make 1/6."""
+    places, digits = len(decimal.partition(".")[2]), len(period)
+    return str(Fraction(decimal + "0") + Fraction(int(period), 10**places * (10**digits - 1)))
+
+
+def _column(match: re.Match[str]) -> str:
+    return "(" + match[2].replace(r"\\", ",") + ")" if r"\\" in match[2] else match[0]
+
+
+# The form ----------------------------------------------------------------------------------------------------------
+
+_WORDS = re.compile(r"(?<![\\A-Za-z])(?!sqrt|sinh|cosh|tanh|infty)[A-Za-z]{4,}")
+
+
+def is_words(form: str) -> bool:
+    """Whether `form` is natural language, which a computer algebra system would read as a product of letters."""
+    return bool(_WORDS.search(re.sub(r"\\(?:begin|end)\{\w+\}", "", form)))
+
+
+def _symbol(char: str) -> str:
+    """An ASCII spelling of one character; compatibility forms (full-width, fractions) by their Unicode decomposition."""
+    if char in _SYMBOLS:
+        return _SYMBOLS[char]
+    if unicodedata.category(char) == "Sc":  # a currency
+        return ""
+    kind, _, rest = unicodedata.decomposition(char).partition(" ")
+    if kind == "<fraction>":
+        top, bottom = "".join(chr(int(code, 16)) for code in rest.split()).split("\u2044")
+        return rf"\frac{{{top}}}{{{bottom}}}" if bottom else char
+    return unicodedata.normalize("NFKC", char)
+
+
+def _ascii(text: str) -> str:
+    if text.isascii():
+        return text
+    text = re.sub(r"√\s*(\d+|[a-z])", r"\\sqrt{\1}", text)
+    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", text)
+    return "".join(map(_symbol, text))
 
 
 @lru_cache(maxsize=MAX_CACHED)
 def canonical_form(answer: str) -> str:
     r"""The string that most spellings of `answer` share.
 
-    Removed: `$`, boxes, spacing and sizing commands, fonts, currency, units after a value, thousands separators, the
-    left-hand side of `x = 5`, trailing punctuation, degree and percent signs. So `50\%` equals `50`, and therefore not
-    `0.5`; Math-Verify has it equal to both, but then 50 and 0.5 would be one class. Rationals are exact and in lowest
-    terms: `0.5` is `1/2`, `0.333` is not `1/3`. A list without brackets or in braces is sorted, a tuple is not. A
-    numeral such as `1011_2` keeps its base.
+    Removed: `$`, boxes, spacing and sizing commands, fonts, colours, currency, units after a value, thousands
+    separators, the left-hand side of `x = 5`, trailing punctuation, degree and percent signs. So `50\%` equals `50`,
+    and therefore not `0.5`; Math-Verify has it equal to both, but then 50 and 0.5 would be one class. Rationals are
+    exact and in lowest terms: `0.5` is `1/2`, `0.333` is not `1/3`. A list without brackets or a set in braces is
+    sorted, a tuple is not. A numeral such as `1011_2` keeps its base.
 
     Args:
         answer (`str`):
@@ -175,110 +306,16 @@ def canonical_form(answer: str) -> str:
     form = " ".join(answer.split())
     if len(form) > MAX_ANSWER_CHARS:
         return form
-    form = form.translate(_PLAIN)
-    if (box := last_box(form)) is not None:
-        form = box
+    form = _JOINED_THOUSANDS.sub("", _ascii(form))
+    may_hold_thousands = not re.search(r"[(\[]|\\\{|\d,\s+\d", form.partition("=")[2] or form)
+    if r"\begin" not in form:
+        form = _ESCAPED_TWICE.sub(r"\\", form)
     for pattern, replacement in _REWRITES:
         form = pattern.sub(replacement, form).strip()
-    form = re.sub(r"(?<![\d,. ])\d{1,3}(?: \d{3})+(?![\d,. ])", lambda match: match[0].replace(" ", ""), form)
-    # Commas with three digits after each are thousands, unless brackets make them a tuple.
-    if not re.search(r"[(\[]|\\\{", form):
-        form = re.sub(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])", lambda match: match[0].replace(",", ""), form)
+    form = _SPACED_THOUSANDS.sub(lambda match: match[0].replace(" ", ""), form)
+    if may_hold_thousands:  # brackets and spaces make a tuple or a list
+        form = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), form)
+    form = _ASSIGNMENT.sub("", form, count=1)
     if is_words(form) or re.fullmatch("[A-Z][a-z]+", form):
         return form.casefold()
-    return _canonical_parts(form)
-
-
-_WORDS = re.compile(r"(?<![\\A-Za-z])(?!sqrt|sinh|cosh|tanh|infty)[A-Za-z]{4,}")
-_UNTAME = re.compile(
-    r"\\(?:sum|prod|int|oint|iint|lim)(?![A-Za-z])"
-    r"|\d{31}"
-    r"|(?<!_)\d \d"  # not a numeral, although Math-Verify joins the two
-    r"|(?:[^\d]|\d{3})!|!!"  # only 0! to 99!
-    r"|binom.*\d{4}"
-)
-_POWER = re.compile(r"(.?)\s*\^\s*(\{(?:[^{}]|\{[^{}]*\})*\}|-?\w+|\\[A-Za-z]+(?!\s*[A-Za-z{]))")
-
-
-def is_words(form: str) -> bool:
-    """Whether `form` is natural language, which a computer algebra system would read as a product of letters."""
-    return bool(_WORDS.search(re.sub(r"\\(?:begin|end)\{\w+\}", "", form)))
-
-
-def _is_tame(form: str) -> bool:
-    """Whether `form` may be handed to SymPy: nothing in it can grow beyond reason in one uninterruptible step."""
-    if len(form) > MAX_SYMBOLIC_CHARS or _UNTAME.search(form):
-        return False
-    powers = _POWER.findall(form)
-    if len(powers) != form.count("^"):  # an exponent within an exponent, or one too deep to read
-        return False
-    growth = 1  # the power of a bracket multiplies the exponents within
-    for base, exponent in powers:
-        size = prod(int(number) or 1 for number in re.findall(r"\d+", exponent))  # 9^{9 \cdot 9 \cdot 9}
-        kind = "number" if base.isdigit() else "bracket" if base in {")", "]", "}"} else "symbol"
-        growth *= size if kind == "bracket" else 1
-        if "!" in exponent or size > MAX_EXPONENT[kind]:
-            return False
-    counts = ((r"\^", 30), (r"\)\s*\(", 5), (r"\\pm|\\mp", 3), (r"\\sqrt", 6), (r"[{(]", 60))
-    return growth <= MAX_EXPONENT["bracket"] and all(
-        len(re.findall(pattern, form)) <= limit for pattern, limit in counts
-    )
-
-
-_ALGEBRA = {"sympy", "mpmath", "math_verify", "latex2sympy2_extended", "antlr4"}
-
-
-class _OutOfTime(BaseException):
-    """Not an Exception, so that no `except Exception` on the way swallows it."""
-
-
-def _bounded(function: Callable[[], Any], default: Any) -> Any:
-    """`function()`, or `default` once TIME_LIMIT_S is over; looks at the clock on every Python call, in any thread."""
-    deadline = time.monotonic() + TIME_LIMIT_S
-
-    def check(frame: Any, event: str, arg: Any) -> None:
-        # Raised elsewhere, say in a callback of the garbage collector, it would be swallowed, and tracing is then off.
-        if time.monotonic() > deadline and str(frame.f_globals.get("__name__")).partition(".")[0] in _ALGEBRA:
-            raise _OutOfTime
-
-    previous = sys.gettrace()
-    sys.settrace(check)
-    try:
-        return function()
-    except (_OutOfTime, RecursionError, MemoryError):
-        return default
-    finally:
-        sys.settrace(previous)
-
-
-# Units are gone already; Math-Verify would take the m of 1+2m for one.
-_LATEX = LatexExtractionConfig(normalization_config=replace(LatexExtractionConfig().normalization_config, units=False))
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _parsed(form: str) -> tuple[Any, ...]:
-    return tuple(
-        _bounded(lambda: parse(f"${form}$", [_LATEX], fallback_mode="no_fallback", parsing_timeout=None), default=())
-    )
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _is_symbolically_equal(a: str, b: str) -> bool:
-    golds, targets = list(_parsed(a)), list(_parsed(b))
-    if not golds or not targets:
-        return False
-    return _bounded(
-        lambda: verify(golds, targets, timeout_seconds=None) or verify(targets, golds, timeout_seconds=None),
-        default=False,
-    )
-
-
-def is_equal_form(a: str, b: str) -> bool:
-    """Whether two canonical forms denote the same answer; symmetric, never an exception."""
-    if a == b:
-        return True
-    if EXACT.fullmatch(a) and EXACT.fullmatch(b):
-        return False
-    if is_words(a) or is_words(b) or not (_is_tame(a) and _is_tame(b)):
-        return False
-    return _is_symbolically_equal(*sorted((a, b)))  # one cache entry, one verdict for both orders
+    return _canonical_list(_VECTOR.sub(_column, form))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from .answers import check_answer_type, extract_answer, is_equivalent
+from .answers import AnswerType, answer_kind, extract_answer, is_equivalent
 from .voting import Completion, Vote, completion_text, majority_vote
 
 
@@ -16,8 +16,8 @@ class MajorityVoteReward:
     on each.
 
     Args:
-        answer_type (`str`, *optional*, defaults to `"math"`):
-            `"math"`, `"number"`, `"choice"` or `"text"`; see [`~serl_trl.extract_answer`].
+        answer_type (`str` or pair of functions, *optional*, defaults to `"math"`):
+            `"math"`, `"number"`, `"choice"`, `"text"` or `(extract, equal)`; see [`~serl_trl.extract_answer`].
         num_generations (`int`, *optional*):
             Rows of a group. Without it a group is a run of equal prompts, so that a prompt that occurs twice in
             succession makes one group.
@@ -34,8 +34,8 @@ class MajorityVoteReward:
     [1.0, 1.0, 0.0]
     """
 
-    def __init__(self, answer_type: str = "math", *, num_generations: int | None = None):
-        check_answer_type(answer_type)
+    def __init__(self, answer_type: AnswerType = "math", *, num_generations: int | None = None):
+        answer_kind(answer_type)  # raises if there is no such type
         if num_generations is not None and num_generations < 1:
             raise ValueError(f"num_generations is {num_generations}, but a group has at least one completion.")
         self.__name__ = type(self).__name__  # the name under which TRL logs the reward
@@ -101,8 +101,8 @@ class GroundTruthReward:
     r"""Reward of 1.0 for a completion whose answer equals the label in column `answer`, else 0.0: the RL-GT baseline.
 
     Args:
-        answer_type (`str`, *optional*, defaults to `"math"`):
-            `"math"`, `"number"`, `"choice"` or `"text"`; see [`~serl_trl.extract_answer`].
+        answer_type (`str` or pair of functions, *optional*, defaults to `"math"`):
+            `"math"`, `"number"`, `"choice"`, `"text"` or `(extract, equal)`; see [`~serl_trl.extract_answer`].
 
     Raises:
         `ValueError`: if `answer_type` is unknown.
@@ -116,8 +116,8 @@ class GroundTruthReward:
     [1.0, 0.0, None]
     """
 
-    def __init__(self, answer_type: str = "math"):
-        check_answer_type(answer_type)
+    def __init__(self, answer_type: AnswerType = "math"):
+        answer_kind(answer_type)  # raises if there is no such type
         self.__name__ = type(self).__name__  # the name under which TRL logs the reward
         self.answer_type = answer_type
 

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import answer_classes, extract_answer
+from .answers import AnswerType, answer_classes, find_answer
 
 
 Completion = str | Sequence[Mapping[str, Any]]
@@ -26,6 +26,11 @@ class Vote:
             Completions in the winning class / all completions; 0.0 when there is no winner.
         rewards (`list[float]` of length G):
             1.0 for each completion in the winning class, else 0.0.
+        forms (`list[str]` of length G, *optional*):
+            How each completion gives its answer, or why it has none; see [`~serl_trl.extraction.Found`].
+        undecided (`dict[str, int]`, *optional*):
+            Comparisons that could not be decided and counted as unequal, by reason; see
+            [`~serl_trl.equality.Comparison`].
     """
 
     labels: list[int | None]
@@ -33,6 +38,8 @@ class Vote:
     answer: str | None
     share: float
     rewards: list[float]
+    forms: list[str] = field(default_factory=list, repr=False)
+    undecided: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def num_classes(self) -> int:
@@ -76,7 +83,7 @@ def completion_text(completion: Completion) -> str:
     return "".join(block.get("text") or "" for block in content if block.get("type", "text") == "text")
 
 
-def majority_vote(completions: Sequence[Completion], answer_type: str = "math") -> Vote:
+def majority_vote(completions: Sequence[Completion], answer_type: AnswerType = "math") -> Vote:
     r"""Vote of one prompt's completions on its answer: share = |winning class| / G.
 
     No answer is no class: it never wins and is never rewarded, but counts in the share's denominator. A tie goes to
@@ -85,8 +92,8 @@ def majority_vote(completions: Sequence[Completion], answer_type: str = "math") 
     Args:
         completions (`list[str]` or `list[list[dict]]` of length G):
             All completions of one prompt, without the prompt; plain or conversational.
-        answer_type (`str`, *optional*, defaults to `"math"`):
-            `"math"`, `"number"`, `"choice"` or `"text"`; see [`~serl_trl.extract_answer`].
+        answer_type (`str` or pair of functions, *optional*, defaults to `"math"`):
+            `"math"`, `"number"`, `"choice"`, `"text"` or `(extract, equal)`; see [`~serl_trl.extract_answer`].
 
     Returns:
         [`Vote`]: labels, winner, answer, share and rewards.
@@ -104,11 +111,13 @@ def majority_vote(completions: Sequence[Completion], answer_type: str = "math") 
     >>> vote.answer, vote.share, vote.rewards
     ('0.5', 0.5, [1.0, 1.0, 0.0, 0.0])
     """
-    answers = [extract_answer(completion_text(completion), answer_type) for completion in completions]
-    labels = answer_classes(answers, answer_type)
+    found = [find_answer(completion_text(completion), answer_type) for completion in completions]
+    answers, forms = [answer for answer, _ in found], [form for _, form in found]
+    undecided: Counter[str] = Counter()
+    labels = answer_classes(answers, answer_type, undecided)
     sizes = Counter(label for label in labels if label is not None)
     if not sizes:
-        return Vote(labels, None, None, 0.0, [0.0] * len(labels))
+        return Vote(labels, None, None, 0.0, [0.0] * len(labels), forms)
     # min and max keep the first of equals, and Counter keeps the order of appearance.
     shortest = {
         label: min((a for a, other in zip(answers, labels, strict=True) if a is not None and other == label), key=len)
@@ -116,4 +125,4 @@ def majority_vote(completions: Sequence[Completion], answer_type: str = "math") 
     }
     winner = max(sizes, key=lambda label: (sizes[label], -len(shortest[label])))
     rewards = [float(label == winner) for label in labels]
-    return Vote(labels, winner, shortest[winner], sizes[winner] / len(labels), rewards)
+    return Vote(labels, winner, shortest[winner], sizes[winner] / len(labels), rewards, forms, dict(undecided))

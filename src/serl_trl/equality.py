@@ -1,0 +1,242 @@
+"""Equality of two canonical forms: by parts, by value, and for the rest by SymPy, in a worker that can be killed."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+from .bounded import BoundedWorker, Outcome
+from .latex import (
+    DECIMAL_COMMA,
+    EXACT,
+    MAX_CACHED,
+    NAME,
+    is_words,
+    named_parts,
+    parts,
+    rational,
+    set_parts,
+    tuple_parts,
+)
+
+
+TIME_LIMIT_S = 2.0  # for one parse or comparison in the worker
+MAX_SYMBOLIC_CHARS = 300  # longer answers are compared as strings only
+MAX_EXPONENT = {"number": 3000, "symbol": 200, "bracket": 30}  # of the base; 2^{2024} is an ordinary answer
+MIN_ROUNDED_PLACES = 6  # a decimal with as many stands for all numbers that round to it (as many as in Math-Verify)
+MAX_PARTS = 20  # of a list; longer ones are compared as strings only
+RELATIVE_TOLERANCE = 1e-12  # between two values of the same number, evaluated to 30 digits and kept to 16
+
+
+class Comparison(NamedTuple):
+    """Whether two answers are equal, and the reason if that could not be decided (they then count as unequal).
+
+    The reasons: `"too_long"`, `"untame"` (it would grow beyond reason), `"unparsable"`, `"out_of_time"`,
+    `"out_of_memory"`, `"crashed"`, `"error"`.
+    """
+
+    is_equal: bool
+    undecided: str | None = None
+
+
+EQUAL, UNEQUAL = Comparison(True), Comparison(False)
+
+
+# Tameness ----------------------------------------------------------------------------------------------------------
+
+_UNTAME = re.compile(
+    r"\d{41}"
+    r"|(?<!_)\d \d"  # not a numeral, although Math-Verify joins the two
+    r"|(?:[^\d]|\d{3})!|!!"  # only 0! to 99!
+    r"|binom.*\d{4}"
+)
+_POWER = re.compile(r"(.?)\s*\^\s*(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|-?\w+|\\[A-Za-z]+(?!\s*[A-Za-z{]))")
+
+
+def _is_tame(form: str) -> bool:
+    """Whether `form` may be handed to SymPy: nothing in it can grow beyond reason in one uninterruptible step."""
+    if len(form) > MAX_SYMBOLIC_CHARS or _UNTAME.search(form):
+        return False
+    powers = _POWER.findall(form)
+    if len(powers) != form.count("^"):  # an exponent within an exponent, or one too deep to read
+        return False
+    growth = 1  # the power of a bracket multiplies the exponents within
+    for base, exponent in powers:
+        size = prod(int(number) or 1 for number in re.findall(r"\d+", exponent))  # 9^{9 \cdot 9 \cdot 9}
+        kind = "number" if base.isdigit() else "bracket" if base in {")", "]", "}"} else "symbol"
+        growth *= size if kind == "bracket" else 1
+        if "!" in exponent or size > MAX_EXPONENT[kind]:
+            return False
+    counts = ((r"\^", 30), (r"\)\s*\(", 5), (r"\\pm|\\mp", 3), (r"\\sqrt", 6), (r"[{(]", 60))
+    return growth <= MAX_EXPONENT["bracket"] and all(
+        len(re.findall(pattern, form)) <= limit for pattern, limit in counts
+    )
+
+
+# In the worker: these import SymPy, which this process never does ---------------------------------------------------
+
+
+def _import_algebra() -> None:
+    from . import symbolic  # noqa: F401
+
+
+def _number(form: str) -> complex | None:
+    from . import symbolic
+
+    return symbolic.number(form)
+
+
+def _is_equal(a: str, b: str) -> bool | None:
+    from . import symbolic
+
+    return symbolic.is_equal(a, b)
+
+
+_ALGEBRA = BoundedWorker(_import_algebra)
+
+
+# Comparison --------------------------------------------------------------------------------------------------------
+
+
+class _WorkerError(Exception):
+    """No verdict, and none to remember: the next worker may give one."""
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _asked(function: Callable[..., Any], *forms: str) -> Outcome:
+    outcome = _ALGEBRA.call(function, *forms, time_limit_s=TIME_LIMIT_S)
+    if outcome.reason == "crashed":
+        raise _WorkerError
+    return outcome
+
+
+def _num_places(value: Fraction) -> int:
+    """Digits behind the point of a decimal; 0 for a fraction that is none."""
+    exponents, denominator = [0, 0], value.denominator
+    for i, factor in enumerate((2, 5)):
+        while denominator % factor == 0:
+            denominator //= factor
+            exponents[i] += 1
+    return max(exponents) if denominator == 1 else 0
+
+
+def _is_rounding(decimal: Fraction, value: Fraction | float) -> bool:
+    """Whether a decimal is what a number comes to when it is rounded, or cut off, behind as many places."""
+    places = _num_places(decimal)
+    if places < MIN_ROUNDED_PLACES or abs(decimal.numerator) < 10 ** (MIN_ROUNDED_PLACES - 1):
+        return False
+    digits, exact = decimal * 10**places, Fraction(value) * 10**places
+    return abs(digits - exact) <= Fraction(1, 2) or digits == int(exact)
+
+
+def _is_same_rational(a: Fraction, b: Fraction) -> bool:
+    return a == b or _is_rounding(a, b) or _is_rounding(b, a)
+
+
+def _is_same_value(a: complex, b: complex, written: Sequence[Fraction | None]) -> bool:
+    """Whether two values are one number up to rounding; `written` has the exact value of one written as a rational."""
+    if abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b)):
+        return True
+    pairs = [(decimal, other.real) for decimal, other in zip(written, (b, a), strict=True) if decimal is not None]
+    return not (a.imag or b.imag) and any(_is_rounding(decimal, other) for decimal, other in pairs)
+
+
+def _is_decimal_comma(form: str, other: str) -> bool:
+    """Whether `form` is a pair like 1,5 that `other` shows to be a decimal."""
+    value = rational(other)
+    return bool(DECIMAL_COMMA.fullmatch(form)) and value is not None and value == rational(form.replace(",", "."))
+
+
+def _all_equal(alternatives: Sequence[Sequence[Comparison]]) -> Comparison:
+    """Equal if one of each row is; else undecided if any is."""
+    if all(any(comparison.is_equal for comparison in row) for row in alternatives):
+        return EQUAL
+    return Comparison(False, next((c.undecided for row in alternatives for c in row if c.undecided), None))
+
+
+def _compare_in_order(ours: Sequence[str], theirs: Sequence[str], deadline: float) -> Comparison:
+    if len(ours) != len(theirs):
+        return UNEQUAL
+    return _all_equal([[compare_forms(a, b, deadline)] for a, b in zip(ours, theirs, strict=True)])
+
+
+def _compare_as_sets(ours: Sequence[str], theirs: Sequence[str], deadline: float) -> Comparison:
+    """Equal if each item of either has an equal one in the other."""
+    table = [[compare_forms(a, b, deadline) for b in theirs] for a in ours]
+    return _all_equal([*table, *zip(*table, strict=True)])
+
+
+def compare_forms(a: str, b: str, deadline: float = float("inf")) -> Comparison:
+    """
+    Compares two canonical forms; symmetric, and never an exception.
+
+    Args:
+        a, b (`str`): Canonical forms (`latex.canonical_form`).
+        deadline (`float`, *optional*): On the clock of `time.monotonic`; past it SymPy is not asked any more.
+
+    Example:
+
+    >>> compare_forms("1/3", "3333333/10000000"), compare_forms("1/3", "333/1000")
+    (Comparison(is_equal=True, undecided=None), Comparison(is_equal=False, undecided=None))
+    """
+    if a == b:
+        return EQUAL
+    a, b = sorted((a, b))  # one verdict for both orders
+    x, y = rational(a), rational(b)
+    if x is not None and y is not None:
+        return Comparison(_is_same_rational(x, y))
+    if _is_decimal_comma(a, b) or _is_decimal_comma(b, a):
+        return EQUAL
+    first, second = named_parts(a) or parts(a), named_parts(b) or parts(b)
+    items, others = tuple_parts(a), tuple_parts(b)
+    if max(map(len, (first, second, items or "", others or ""))) > MAX_PARTS:
+        return Comparison(False, "too_long")
+    if (named_parts(a) and (named_parts(b) or others)) or (named_parts(b) and items):
+        return _compare_in_order(items or first, others or second, deadline)
+    if set_parts(a) or set_parts(b):
+        members, others_members = set_parts(a) or parts(a), set_parts(b) or parts(b)
+        return UNEQUAL if items or others else _compare_as_sets(members, others_members, deadline)
+    if len(first) > 1 and len(second) > 1:
+        if not (tuple_parts(first[0]) and tuple_parts(second[0])) and len(first) != len(second):
+            return UNEQUAL  # tuples are a set of solutions, but 1,1,2 is not 1,2
+        return _compare_as_sets(first, second, deadline)
+    if items and others:
+        return _compare_in_order([a[0], *items, a[-1]], [b[0], *others, b[-1]], deadline)
+    if (items and len(second) > 1) or (others and len(first) > 1):  # a list is sorted: it equals the tuple that is
+        return _compare_in_order(items or first, others or second, deadline)
+    if ("=" in a) != ("=" in b):
+        return _compare_with_equation(a, b, deadline)
+    if (EXACT.fullmatch(a) and EXACT.fullmatch(b)) or is_words(a) or is_words(b):
+        return UNEQUAL
+    return _compare_by_algebra(a, b, deadline)
+
+
+def _compare_with_equation(a: str, b: str, deadline: float) -> Comparison:
+    """An equation and an expression: equal if the equation gives the expression a name, as y=2x+3 does."""
+    equation, other = (a, b) if "=" in a else (b, a)
+    value = re.sub(rf"^{NAME}=", "", equation)
+    return UNEQUAL if "=" in value else compare_forms(value, other, deadline)
+
+
+def _compare_by_algebra(a: str, b: str, deadline: float) -> Comparison:
+    for form in (a, b):
+        if len(form) > MAX_SYMBOLIC_CHARS:
+            return Comparison(False, "too_long")
+        if not _is_tame(form):
+            return Comparison(False, "untame")
+    if time.monotonic() > deadline:
+        return Comparison(False, "out_of_time")
+    try:
+        values = [_asked(_number, form) for form in (a, b)]
+        if reason := next((value.reason for value in values if value.reason), None):
+            return Comparison(False, reason)
+        x, y = (outcome.value for outcome in values)
+        if x is not None and y is not None:
+            return Comparison(_is_same_value(x, y, (rational(a), rational(b))))
+        verdict = _asked(_is_equal, a, b)
+    except _WorkerError:
+        return Comparison(False, "crashed")
+    return Comparison(bool(verdict.value), verdict.reason or ("unparsable" if verdict.value is None else None))

@@ -1,0 +1,158 @@
+"""Equality is bounded, counted and symmetric; which answers are equal is in tests/test_answers.py and tests/cases."""
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serl_trl import equality
+from serl_trl.answers import answer_classes, extract_answer, is_equivalent
+from serl_trl.equality import compare_forms
+from serl_trl.latex import canonical_form
+
+
+HOSTILE = [
+    "9^{9^{9}}",
+    "9^{9^9}",
+    "9^9^9^9",
+    "9**9**9**9",
+    "9^{" + r"9\cdot " * 20 + "9}",
+    r"9^{\frac{99999999999}{1}}",
+    r"9^\frac{99999999999}{1}",
+    "9^{9^{9^{9",
+    "10^{10^{10}}",
+    "((9^{99})^{99})^{99}",
+    "9999999^{9999999}",
+    "2^{99999}",
+    "99999!",
+    "((9!)!)!",
+    "9!!!",
+    "(a+b+c+d+e+f)^{99}",
+    "(a+b)(c+d)" * 12,
+    r"\sqrt{" * 90 + "2" + "}" * 90,
+    r"\frac{1}{" * 80 + "2" + "}" * 80,
+    "(" * 290,
+    "1+" * 140 + "1",
+    "9" * 5000,
+    "x" * 290,
+    r"\sum_{k=1}^{10^9} k",
+    r"\int_0^1 x^{x} dx",
+    r"\binom{99999999}{4999999}",
+    r"1\pm" * 30 + "1",
+    "\x00\ud800\\",
+]
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_is_bounded(answer):
+    start = time.perf_counter()
+    assert not is_equivalent(answer, "3x+17")
+    assert is_equivalent(answer, answer)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("text", [r"\boxed{" * 30_000, "{" * 100_000, "answer is " * 10_000, " " * 200_000, "answer" + "*" * 100_000 + "x", "Thus " * 20_000, "1," * 50_000, r"\boxed{" + " 1 abc" * 30_000 + "}"], ids=range(8))  # fmt: skip
+def test_long_text_is_bounded(text):
+    start = time.perf_counter()
+    answer = extract_answer(text)
+    assert answer is None or len(answer) < len(text)
+    assert time.perf_counter() - start < 2
+
+
+SLOW = ("(a+b+c+d+p+q+r)^{18}", "(a+b+c+d+p+q+s)^{18}+1")  # minutes to expand
+
+
+@pytest.fixture
+def short_limit(monkeypatch):
+    equality._asked.cache_clear()
+    monkeypatch.setattr(equality, "TIME_LIMIT_S", 0.2)
+    yield
+    equality._asked.cache_clear()
+
+
+def test_out_of_time_is_counted_and_remembered(short_limit):
+    start = time.perf_counter()
+    assert compare_forms(*SLOW) == (False, "out_of_time")
+    assert time.perf_counter() - start < 5  # with the start of a worker
+    start = time.perf_counter()
+    assert compare_forms(*reversed(SLOW)) == (False, "out_of_time")
+    assert time.perf_counter() - start < 0.05
+
+
+def test_the_bound_holds_in_a_thread(short_limit):
+    verdicts = []
+    thread = threading.Thread(target=lambda: verdicts.append(compare_forms(*SLOW)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert verdicts == [(False, "out_of_time")]
+
+
+def test_a_group_has_a_deadline(short_limit):
+    """Sixteen different answers that each take longer than the bound: the group takes sixteen bounds, not 240."""
+    answers = [canonical_form(f"(a+b+c+d+p+q+{letter})^{{18}}") for letter in "efghijklmnorstuv"]
+    undecided = Counter()
+    start = time.perf_counter()
+    assert len(set(answer_classes(answers, "math", undecided))) == 16
+    assert time.perf_counter() - start < 16 * 0.2 + 16 * 1.5  # every kill costs the start of a worker
+    assert undecided["out_of_time"] == 16 * 15 / 2
+
+
+def test_a_thread_agrees_with_the_main_thread():
+    verdicts = []
+    thread = threading.Thread(target=lambda: verdicts.append(is_equivalent("(x+2)^2", "x^2+4x+4")))
+    thread.start()
+    thread.join()
+    assert verdicts == [True]
+
+
+def test_what_is_simple_never_leaves_the_process(monkeypatch):
+    asked = []
+    monkeypatch.setattr(equality._ALGEBRA, "call", lambda *args, **kwargs: asked.append(args))
+    pairs = [
+        ("1/2", "0.5"),
+        ("3", "4"),
+        ("(1,2)", "(2,1)"),
+        ("1,2", "2,1"),
+        ("east", "west"),
+        ("9^{9^9}", "x"),
+        ("3x+1", "3x+1"),
+    ]
+    for a, b in pairs:
+        is_equivalent(a, b)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        ("9^{9^9}", "x", "untame"),
+        ("x" + "+1" * 200, "x", "too_long"),
+        ("\\frac{", "x", "unparsable"),
+        (",".join("abcdefghijklmnopqrstuvw"), "1,2", "too_long"),
+    ],
+)
+def test_every_verdict_that_is_missing_has_a_reason(a, b, reason):
+    assert compare_forms(a, b) == (False, reason)
+
+
+def test_a_crash_is_not_remembered(monkeypatch):
+    monkeypatch.setattr(equality._ALGEBRA, "call", lambda *args, **kwargs: equality.Outcome(reason="crashed"))
+    assert compare_forms("x+41", "41+x") == (False, "crashed")
+    monkeypatch.undo()
+    assert compare_forms("x+41", "41+x") == (True, None)
+
+
+@given(
+    st.sampled_from(
+        ["x+1", "1/3", "333333/1000000", "\\sqrt{2}", "1,2", "(1,2)", "2,1", "x=2,y=1", "\\{1,2\\}", "1,5"]
+    ),
+    st.sampled_from(
+        ["1+x", "3333333/10000000", "\\frac{2}{\\sqrt{2}}", "(2,1)", "2,1", "3/2", "y=2x+3", "2x+3", "x>2"]
+    ),
+)
+@settings(deadline=None, max_examples=100)
+def test_symmetric(a, b):
+    assert compare_forms(a, b) == compare_forms(b, a)
