@@ -34,6 +34,7 @@ from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_qu
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
+from serl_trl.files import column_of, read_rows
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import instruction_table, learning_curves
 from serl_trl.tiny import CHECKPOINT, word_problems
@@ -135,40 +136,11 @@ REWARDS = {
 # Prompts and models ------------------------------------------------------------------------------------------------
 
 
-def _one_of(names: tuple[str, ...]) -> str:
-    return ", ".join(repr(name) for name in names[:-1]) + f" or {names[-1]!r}"
-
-
-def read_json_lines(path: str) -> list[dict[str, Any]]:
-    """The rows of a file that can hold prompts; says what is wrong with any other."""
-    if not Path(path).is_file():
-        raise ValueError(f"There is no file {path}; give a JSON Lines file with a field {_one_of(PROMPT_FIELDS)}.")
-    rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}, is not JSON: {error.msg}.") from None
-    if not rows:
-        raise ValueError(f"{path} is empty; give a JSON Lines file with a field {_one_of(PROMPT_FIELDS)}.")
-    return rows
-
-
-def prompts_of(rows: list[dict[str, Any]], origin: str) -> list[Any]:
-    """The prompts of rows under whichever of the known fields they have."""
-    for name in PROMPT_FIELDS:
-        if all(isinstance(row, dict) and row.get(name) for row in rows):
-            return [row[name] for row in rows]
-    fields = sorted({key for row in rows if isinstance(row, dict) for key in row})
-    raise ValueError(f"{origin} has the fields {fields}; every row needs a field {_one_of(PROMPT_FIELDS)}.")
-
-
 def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
     """The unlabelled prompts, in a column `prompt`; the column `answer` is kept only for the reward 'truth'."""
     if script_args.seed_file:
         origin = script_args.seed_file
-        rows = read_json_lines(origin)
+        rows = read_rows(origin, PROMPT_FIELDS)
     elif script_args.dataset_name:
         origin = script_args.dataset_name
         try:
@@ -181,7 +153,7 @@ def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
     else:
         origin = "the laboratory"
         rows = word_problems(script_args.num_seeds or 200, "seeds").to_list()
-    columns = {"prompt": prompts_of(rows, origin)}
+    columns = {"prompt": column_of(rows, PROMPT_FIELDS, origin)}
     if "truth" in script_args.reward_funcs:
         if training_args.self_instruct or any(row.get("answer") is None for row in rows):
             raise ValueError(
@@ -203,8 +175,8 @@ def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
 def load_held_out(script_args: SeRLScriptArguments) -> tuple[list[Any], list[str]]:
     """Problems to measure on, with their answers; none where none were given."""
     if script_args.eval_file:
-        rows = read_json_lines(script_args.eval_file)[: script_args.num_eval_problems]
-        prompts = prompts_of(rows, script_args.eval_file)
+        rows = read_rows(script_args.eval_file, PROMPT_FIELDS)[: script_args.num_eval_problems]
+        prompts = column_of(rows, PROMPT_FIELDS, script_args.eval_file)
         labelled = [
             (p, str(row["answer"])) for p, row in zip(prompts, rows, strict=True) if row.get("answer") is not None
         ]
