@@ -9,6 +9,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from .bounded import BoundedWorker, Outcome
+from .fingerprint import is_certainly_different
 from .latex import (
     DECIMAL_COMMA,
     EXACT,
@@ -227,6 +228,8 @@ def _compare_by_algebra(a: str, b: str, deadline: float) -> Comparison:
             return Comparison(False, "too_long")
         if not _is_tame(form):
             return Comparison(False, "untame")
+    if is_certainly_different(a, b):
+        return UNEQUAL
     if time.monotonic() > deadline:
         return Comparison(False, "out_of_time")
     try:
