@@ -32,6 +32,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
+from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import column_of, read_rows
@@ -83,6 +84,13 @@ class SeRLScriptArguments(ScriptArguments):
         metadata={"help": "Also measure 128 problems with 4 samples each, every so many optimiser steps; 0: never."},
     )
     eval_batch_size: int = field(default=256, metadata={"help": "Completions generated at a time while measuring."})
+    answer_type: str = field(
+        default="math",
+        metadata={
+            "help": "What answers are: 'math' (expressions), 'number', 'choice' (a letter from A to J) or 'text'.",
+            "choices": list(ANSWER_TYPES),
+        },
+    )
     reward_funcs: list[str] = field(
         default_factory=lambda: ["vote"],
         metadata={
@@ -97,6 +105,7 @@ class SeRLScriptArguments(ScriptArguments):
             raise ValueError(
                 f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
             )
+        answer_kind(self.answer_type)  # raises if there is no such type
         unknown = set(self.reward_funcs) - set(REWARDS)
         if unknown:
             raise ValueError(f"--reward_funcs has {', '.join(sorted(unknown))}; choose from {', '.join(REWARDS)}.")
@@ -105,7 +114,7 @@ class SeRLScriptArguments(ScriptArguments):
 # Rewards -----------------------------------------------------------------------------------------------------------
 
 
-def coin_flip(seed: int) -> Any:
+def coin_flip(seed: int, answer_type: str) -> Any:
     """A control arm: a reward that knows nothing."""
     rng = random.Random(seed + PartialState().process_index)
 
@@ -115,7 +124,7 @@ def coin_flip(seed: int) -> Any:
     return coin_flip_reward
 
 
-def box(seed: int) -> Any:
+def box(seed: int, answer_type: str) -> Any:
     """A control arm: a reward for the form alone."""
 
     def box_reward(completions: list, **kwargs: Any) -> list[float]:
@@ -126,8 +135,8 @@ def box(seed: int) -> Any:
 
 
 REWARDS = {
-    "vote": lambda seed: MajorityVoteReward(),
-    "truth": lambda seed: GroundTruthReward(),
+    "vote": lambda seed, answer_type: MajorityVoteReward(answer_type),
+    "truth": lambda seed, answer_type: GroundTruthReward(answer_type),
     "coin_flip": coin_flip,
     "box": box,
 }
@@ -289,6 +298,7 @@ def run(job: Job) -> None:
             job.tokenizer,
             job.held_out[:num_problems],
             job.answers[:num_problems],
+            answer_type=job.script_args.answer_type,
             num_samples=num_samples,
             max_new_tokens=job.training_args.max_completion_length,
             batch_size=job.script_args.eval_batch_size,
@@ -331,7 +341,7 @@ def build_trainer(job: Job) -> SeRLTrainer:
     args, dataset = job.training_args, job.seeds
     trainer = SeRLTrainer(
         job.model,
-        reward_funcs=[REWARDS[name](args.seed) for name in job.script_args.reward_funcs],
+        reward_funcs=[REWARDS[name](args.seed, job.script_args.answer_type) for name in job.script_args.reward_funcs],
         args=args,
         train_dataset=SelfInstructDataset.from_config(dataset, args, job.template) if args.self_instruct else dataset,
         processing_class=job.tokenizer,
