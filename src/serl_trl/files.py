@@ -27,9 +27,9 @@ def read_rows(path: str | Path, fields: Sequence[str]) -> list[dict[str, Any]]:
     if not Path(path).is_file():
         raise ValueError(f"There is no file {path}; {wanted}.")
     if Path(path).suffix == ".parquet":
-        from datasets import Dataset
+        import pyarrow.parquet
 
-        rows = Dataset.from_parquet(str(path)).to_list()
+        rows = pyarrow.parquet.read_table(path).to_pylist()
     else:
         rows = _json_lines(Path(path))
     if not rows:
