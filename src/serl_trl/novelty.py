@@ -14,7 +14,7 @@ from .words import TOKENIZERS
 _TAIL_TEXTS = 256
 
 # Texts scored in a first batch, those with the highest bounds: mostly the closest text is among them.
-_FIRST_BATCH = 64
+_FIRST_BATCH = 128
 
 
 class NoveltyIndex:

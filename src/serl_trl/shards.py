@@ -33,7 +33,9 @@ _MAX_OCCURRENCE = (1 << 16) - 1
 def _occurrences(keys: NDArray) -> NDArray:
     """How many equal keys come before each, in a sorted array."""
     starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-    return np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
+    occurrences = np.arange(len(keys))
+    occurrences -= np.repeat(starts, np.diff(starts, append=len(keys)))
+    return occurrences
 
 
 class Query:
@@ -47,15 +49,18 @@ class Query:
     """
 
     def __init__(self, words: Sequence[int], num_known_words: int) -> None:
-        self.num_words = len(words)
-        known = np.array([word for word in words if word >= 0], dtype=np.int64)
-        self.num_known = len(known)
-        in_order = np.sort(known)
-        self.features: NDArray = in_order << 16 | np.minimum(_occurrences(in_order), _MAX_OCCURRENCE)
+        known = [word for word in words if word >= 0]
+        self.num_words, self.num_known = len(words), len(known)
+        counts: dict[int, int] = {}
+        features = []
+        for word in known:
+            occurrence = counts.get(word, 0)
+            counts[word] = occurrence + 1
+            features.append(word << 16 | min(occurrence, _MAX_OCCURRENCE))
+        self.features: NDArray = np.array(features, dtype=np.int64)
         # rapidfuzz is fastest on strings: each word of the query becomes a character, any other word becomes "\0".
         self.characters: NDArray = np.zeros(num_known_words, dtype="<u4")
-        distinct = in_order[np.flatnonzero(np.diff(in_order, prepend=-1))]
-        self.characters[distinct] = np.arange(1, len(distinct) + 1)
+        self.characters[list(counts)] = range(1, len(counts) + 1)
         self.string = _decode(self.characters[known])
 
 
@@ -85,8 +90,10 @@ class Texts:
     def words_of(self, rows: NDArray) -> NDArray:
         """Word ids of some texts, one after the other."""
         lengths = self.lengths[rows]
-        ends = np.cumsum(lengths, dtype=np.int64)
-        return self.words[np.arange(ends[-1]) + np.repeat(self.starts[rows] - (ends - lengths), lengths)]
+        ends = lengths.cumsum(dtype=np.int64)
+        places = (self.starts[rows] - (ends - lengths)).repeat(lengths)
+        places += np.arange(ends[-1])
+        return self.words[places]
 
     def candidates(self, query: Query, bar: float) -> tuple[NDArray, NDArray]:
         """Texts that may have an F1 of `bar` or more with the query.
@@ -116,7 +123,7 @@ class Texts:
             `np.ndarray`: int32, shape `(K,)`, in words.
         """
         string = _decode(query.characters.take(self.words_of(rows)))
-        ends = np.cumsum(self.lengths[rows]).tolist()
+        ends = self.lengths[rows].cumsum(dtype=np.int64).tolist()
         others = [string[start:end] for start, end in pairwise([0, *ends])]
         return process.cdist([query.string], others, scorer=LCSseq.similarity, dtype=np.int32)[0]
 
@@ -156,13 +163,21 @@ class Shard(Texts):
 
     def _entries(self) -> tuple[NDArray, NDArray]:
         """Every feature of every text, sorted by feature, and the text, both of shape (T,)."""
-        rows = np.repeat(np.arange(len(self)), self.lengths)
-        keys = np.sort(rows << 32 | self.words)
-        occurrences = _occurrences(keys)
-        keys, occurrences = keys[occurrences <= _MAX_OCCURRENCE], occurrences[occurrences <= _MAX_OCCURRENCE]
-        rows, words = keys >> 32, keys & 0xFFFFFFFF
-        entries = np.sort((words << 16 | occurrences) << 16 | rows)
-        return entries >> 16, (entries & 0xFFFF).astype(np.uint16)
+        # in place, since these arrays are several times as large as the shard that comes out
+        entries = np.repeat(np.arange(len(self)), self.lengths)  # row
+        entries <<= 32
+        entries |= self.words  # row, word
+        entries.sort()
+        occurrences = _occurrences(entries)
+        rows = (entries >> 32).astype(np.uint16)
+        entries <<= 32
+        entries |= rows
+        entries = entries[occurrences <= _MAX_OCCURRENCE]
+        entries |= occurrences[occurrences <= _MAX_OCCURRENCE] << 16  # word, occurrence, row
+        entries.sort()
+        rows = (entries & 0xFFFF).astype(np.uint16)
+        entries >>= 16
+        return entries, rows
 
     def candidates(self, query: Query, bar: float) -> tuple[NDArray, NDArray]:
         """As in [`Texts`]; looks at lengths first, then at the words in common, in any order."""
@@ -183,25 +198,27 @@ class Shard(Texts):
     def _num_shared(self, query: Query, first: int, last: int) -> NDArray:
         """Number of features that each row from `first` to before `last` shares with the query."""
         counts = np.zeros(len(self), dtype=np.min_scalar_type(query.num_known))
-        lists = [self._owners[slice(*self._owner_starts[at : at + 2])] for at in _find(self._rare, query.features)]
-        if lists:
-            np.add.at(counts, np.concatenate(lists), counts.dtype.type(1))
+        found = _find(self._rare, query.features)
+        if len(found):
+            bounds = zip(self._owner_starts[found].tolist(), self._owner_starts[found + 1].tolist(), strict=True)
+            owners = np.concatenate([self._owners[start:end] for start, end in bounds])
+            np.add.at(counts, owners, counts.dtype.type(1))
         counts = counts[first:last]
-        for row in _find(self._common, query.features):
-            counts += self._flags[row, first:last]
+        for place in _find(self._common, query.features).tolist():
+            counts += self._flags[place, first:last]
         return counts
 
 
 def _above(bar: float, first: int, num_shared: NDArray, num_both: NDArray) -> tuple[NDArray, NDArray]:
     """Rows, counted from `first`, whose bound on F1 is above 0 and not clearly below the bar, and the bounds."""
     bounds = 2 * np.divide(num_shared, num_both, dtype=np.float32)
-    rows = np.flatnonzero(bounds > bar * (1 - ROUNDING))
+    (rows,) = (bounds > bar * (1 - ROUNDING)).nonzero()
     return rows + first, bounds[rows]
 
 
-def _find(known: NDArray, wanted: NDArray) -> list[int]:
+def _find(known: NDArray, wanted: NDArray) -> NDArray:
     """Where the wanted numbers are in a sorted array, for those that are."""
+    if not len(known):
+        return np.zeros(0, dtype=np.int64)
     places = known.searchsorted(wanted)
-    is_inside = places < len(known)
-    places, wanted = places[is_inside], wanted[is_inside]
-    return places[known[places] == wanted].tolist()
+    return places[known.take(places, mode="clip") == wanted]
