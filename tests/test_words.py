@@ -51,6 +51,7 @@ def test_there_is_always_a_word_and_words_are_never_blank(text):
         ("りんごは12個", ["り", "ん", "ご", "は", "12", "個"]),  # Japanese
         ("ที่นี่", ["ที่", "นี่"]),  # Thai: consonants with their vowel and tone marks
         ("abc二def", ["abc", "二", "def"]),
+        ("二\u0301a", ["二\u0301", "a"]),  # an accent belongs to the character before it, whatever comes next
         ("snake_case", ["snake", "case"]),  # as rouge-score cuts it
         ("∑∫ =", ["∑", "∫", "="]),  # no letter, no digit
         ("\u0301", ["\u0301"]),  # a mark without a letter

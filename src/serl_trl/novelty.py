@@ -10,8 +10,11 @@ from .shards import MAX_SHARD_TEXTS, ROUNDING, Query, Shard, Texts
 from .words import TOKENIZERS
 
 
-# The newest texts, up to this number, are all compared; more become a shard. Below, the index costs more than it saves.
+# The newest texts, up to this number, have no index, which would cost more than it saves: all are compared.
 _TAIL_TEXTS = 256
+
+# The newest shard takes in the tail until it has this many texts: each shard costs a question some 0.1 ms.
+_YOUNG_TEXTS = 8 * _TAIL_TEXTS
 
 # Texts scored in a first batch, those with the highest bounds: mostly the closest text is among them.
 _FIRST_BATCH = 128
@@ -176,8 +179,8 @@ class NoveltyIndex:
         return Texts(np.array(self._tail_words), np.array(self._tail_lengths), positions)
 
     def _append_shard(self, shard: Shard) -> None:
-        """Keep a new shard, merged with those of its size: a text is merged at most eight times in all."""
-        while self._shards and len(self._shards[-1]) == len(shard) < MAX_SHARD_TEXTS:
+        """Keep a new shard, merged with the young one, then with those of its size, which thus doubles."""
+        while self._shards and len(self._shards[-1]) < max(_YOUNG_TEXTS, min(len(shard) + 1, MAX_SHARD_TEXTS)):
             shard = Shard.merge(self._shards.pop(), shard)
         self._shards.append(shard)
 
