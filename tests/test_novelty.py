@@ -37,8 +37,8 @@ def small_shards(num_texts=2):
     """Shards of a few texts, so that banks of a few dozen go through tail, shards and merges."""
     with (
         mock.patch("serl_trl.novelty._TAIL_TEXTS", num_texts),
-        mock.patch("serl_trl.novelty._YOUNG_TEXTS", 2 * num_texts),
-        mock.patch("serl_trl.novelty.MAX_SHARD_TEXTS", 4 * num_texts),
+        mock.patch("serl_trl.novelty._YOUNG_TEXTS", 4 * num_texts),
+        mock.patch("serl_trl.novelty.MAX_SHARD_TEXTS", 8 * num_texts),
         mock.patch("serl_trl.novelty._FIRST_BATCH", 2),
     ):
         yield
@@ -105,15 +105,15 @@ def test_the_earliest_among_equals_wherever_it_is():
         assert filled(["a b c e", *["a b d c"] * 7]).most_similar("a b c d") == ("a b c e", 0.75)
 
 
-@pytest.mark.parametrize("num_texts", [*range(1, 20), 100])
+@pytest.mark.parametrize("num_texts", [*range(1, 40), 100])
 def test_shards_double_up_to_the_largest(num_texts):
     bank = [f"text {number}" for number in range(num_texts)]
     with small_shards():
         index = filled(bank)
     sizes = [len(shard) for shard in index._shards]
-    # tails of 2 go into a young shard of up to 4, two of which make one of 8
-    num_full, rest = divmod(num_texts, 8)
-    assert sizes == [8] * num_full + [size for size in (4, 2) if rest & size]
+    # tails of 2 go into a young shard, until it has 8 texts; two of 8 make one of 16
+    num_full, rest = divmod(num_texts, 16)
+    assert sizes == [16] * num_full + [size for size in (rest & 8, rest & 6) if size]
     positions = [position for shard in index._shards for position in sorted(shard.positions.tolist())]
     assert positions == list(range(sum(sizes)))
 
