@@ -128,7 +128,7 @@ class SelfInstructDataset(Dataset):
         filters: list[InstructionFilter] = [
             LengthFilter(args.min_instruction_words, args.max_instruction_words),
             KeywordFilter(args.banned_words),
-            NoveltyFilter(NoveltyIndex(args.novelty_threshold)),
+            NoveltyFilter(NoveltyIndex(args.novelty_threshold, args.novelty_tokenizer)),
         ]
         return cls(
             seeds,
