@@ -115,6 +115,9 @@ class PromptTemplate:
             The system message.
         examples (`list[dict[str, str]]`, *optional*):
             Worked examples, each with an `instruction` and its `response`, given as earlier turns of the chat.
+        continues_list (`bool`, *optional*, defaults to `False`):
+            Whether new instructions are asked for as plain text that ends in the next number of the list, instead of
+            as a user message. A small chat model talks about the request, but goes on with an unfinished list.
 
     Raises:
         ValueError: If `user` lacks `{instruction}`, or an example lacks a field.
@@ -131,6 +134,7 @@ class PromptTemplate:
     user: str = "{instruction}"
     system: str | None = None
     examples: list[dict[str, str]] = field(default_factory=list)
+    continues_list: bool = False
 
     def __post_init__(self) -> None:
         if "{instruction}" not in self.user:
