@@ -66,8 +66,9 @@ class SeRLScriptArguments(ScriptArguments):
         default=None,
         metadata={
             "help": "YAML file with the keys 'user' (a text with {instruction}), 'system' and 'examples' (a list of "
-            "'instruction' and 'response', shown as earlier turns). Default: the bare prompt as a user message, or as "
-            "plain text if the tokenizer has no chat template."
+            "'instruction' and 'response', shown as earlier turns), 'continues_list' (true: new prompts are asked for by an "
+            "unfinished list as plain text). Default: the bare prompt as a user message, or as plain text if the "
+            "tokenizer has no chat template."
         },
     )
     eval_file: str | None = field(
@@ -206,7 +207,7 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     except (TypeError, yaml.YAMLError) as error:
         raise ValueError(
-            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples'."
+            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples', 'continues_list'."
         ) from None
 
 

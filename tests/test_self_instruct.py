@@ -139,12 +139,13 @@ def test_template_applies_to_written_instructions():
     assert dataset.prompt(0) == [{"role": "user", "content": dataset.queue[0].text + " Box it."}]
 
 
-def test_plain_seeds_are_continued_as_plain_text():
-    dataset = SelfInstructDataset(SEEDS, num_instructions=1)
+@pytest.mark.parametrize("template", [None, PromptTemplate(continues_list=True)])
+def test_plain_seeds_are_continued_as_plain_text(template):
+    dataset = SelfInstructDataset(SEEDS, num_instructions=1, prompt_template=template)
     asked = []
     dataset.regenerate(lambda prompts, seed: asked.extend(prompts) or novel_writer(prompts, seed), 0)
     assert asked[0].endswith("\n9.")
-    assert isinstance(dataset.prompt(0), str)
+    assert isinstance(dataset.prompt(0), str if template is None else list)
 
 
 def test_saved_file_holds_votes_and_verdicts(tmp_path):
