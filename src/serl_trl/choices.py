@@ -3,8 +3,10 @@
 import re
 import unicodedata
 
-from .extraction import FOREIGN_LEAD, Found, is_taken_back, missing
+from .extraction import Found, missing
+from .latex import MAX_ANSWER_CHARS
 from .response import last_boxes, response_of
+from .statements import FOREIGN_LEAD, MAX_STATED_CHARS, is_taken_back
 
 
 _ASSERTED = re.compile(  # what a letter must follow to be the choice
@@ -15,11 +17,11 @@ _ASSERTED = re.compile(  # what a letter must follow to be the choice
     r"|(?:\u9009\u9879|\u6b63\u89e3)\s*(?:\u662f|\u4e3a|\u306f|:)"
     r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b|\u6545?\u9009(?:\u62e9)?"
     rf"|{FOREIGN_LEAD}"
-    r"|(?:^|(?<=[.\n,;]))\s*\W*(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"
+    r"|(?:^|(?<=[.\n,;]))\W{0,8}(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"
     r"|\bnot\s+\W{0,3}[A-J]\W{0,3}\s*but(?:\s+rather)?\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_BEFORE_LETTER = r"(?:\s*\b(?:therefore|thus|then|clearly|probably|most likely|likely|option|choice|answer|letter|the|correct|one|is)\b|,?\s*I think,?)*[\s*_:$({\[\"'`\u201c]*"
+_BEFORE_LETTER = r"(?:\s*\b(?:therefore|thus|then|clearly|probably|most likely|likely|option|choice|answer|letter|the|correct|one|is)\b|,?\s*I think,?){0,8}[\s*_:$({\[\"'`\u201c]{0,12}"
 _LETTER = (
     r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"
     r"|([a-j])(?=\)|[\"'`*.\u201d\]}$]*\s*(?:\n|\Z)))(?![)*]*,? *(?:and |or )?\(?[A-J]\b)"
@@ -41,7 +43,7 @@ _IN_ANSWER = re.compile(rf"(?<![A-Za-z\\]){_LETTER}")
 
 def choice_in(answer: str) -> str | None:
     r"""The letter of a short answer: `(B)`, `b`, `B. 42`, `\text{B}`."""
-    answer = re.sub(r"\\[A-Za-z]+", "", unicodedata.normalize("NFKC", answer)).strip(" .$*_'\"`{}")
+    answer = re.sub(r"\\[A-Za-z]+", "", unicodedata.normalize("NFKC", answer[:MAX_ANSWER_CHARS])).strip(" .$*_'\"`{}")
     letter = re.fullmatch("[a-j]", answer) or _IN_ANSWER.search(answer)
     return letter[0].strip("()").upper() if letter else None
 
@@ -89,7 +91,7 @@ def find_choice(text: str) -> Found:
     if boxes := last_boxes(text):
         letter = choice_in(boxes[0])
         return Found(letter, "box" if letter else "wrong_type")
-    plain = re.sub(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]", "", text)
+    plain = re.sub(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]", "", text[-MAX_STATED_CHARS:])
     if said := _asserted(plain):
         return Found(_letter(said), "statement")
     mentioned = list(_MENTIONED.finditer(plain))

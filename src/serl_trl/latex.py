@@ -12,6 +12,7 @@ from functools import lru_cache
 MAX_ANSWER_CHARS = 1000  # longer answers are not even rewritten
 MAX_NUMBER_CHARS = 300
 MAX_CACHED = 4096
+MAX_DEPTH = 20  # of brackets in a tuple; what is nested deeper is compared as a string
 
 # Rewriting, in this order -----------------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ _UNITS = (
     (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?(?:\s*(?:\\(?:text|mathrm)\{\s*[CF]\s*\}|[CF]\b))?|\\degree(?![A-Za-z])", ""),
     (r"(?<=\d)\s*(?:Hz|per\s+[a-z]+|(?:\^\{?\\text\{)?(?:st|nd|rd|th)\}{0,2})\.?$", ""),
     (r"\\?%|\s*(?<=\d)\s*(?:pct|per ?cent)\b|^\s*(?:USD|EUR|GBP)\s*(?=\d)", ""),
-    (r"\s*,?\s*(?:\\(?:text|mbox|textrm)\{\s*,?\s*(?:and|or)\s*\}|(?<=\W)(?:and|or)\b)\s*", ","),
+    (r"\s{0,4}(?:,\s{0,4})?(?:\\(?:text|mbox|textrm)\{\s{0,4},?\s{0,4}(?:and|or)\s{0,4}\}|(?<=\W)(?:and|or)\b)\s{0,4}", ","),
     (r"(?<=\d)\s*(?:\\text\{\s*)?([ap])\.?\s?m\b\.?\s*\}?", r"\1m"),  # 3:30 pm is no length
     # A unit after a value: 15\mbox{ cm}^2, 18 dollars, 5 cm. The unit is the question's, so it carries nothing.
     (r"(?<=[\w})\]])\s*\\(?:text|mbox|mathrm|textrm|textbf|textnormal|textit|rm)\{(?!\s*[ei]\s*\})[^{}\d]*\}(?:\^\{?\d\}?)?[\s.]*$", ""),
@@ -156,13 +157,14 @@ def parts(form: str, separator: str = ",") -> list[str]:
 
 
 def tuple_parts(form: str) -> list[str] | None:
-    """The items of a tuple or interval, `(1,2]`; None for anything else."""
+    """The items of a tuple or interval, `(1,2]`; None for anything else, and for one nested beyond MAX_DEPTH."""
     if len(form) < 3 or form[0] not in "([" or form[-1] not in ")]":
         return None
     depth = 0
     for char in form[:-1]:
         depth += (char in "([") - (char in ")]")
-        if depth == 0:  # (1,2),(3,4) and (x+1)(x,2) begin and end with different brackets
+        # (1,2),(3,4) and (x+1)(x,2) begin and end with different brackets
+        if not 0 < depth <= MAX_DEPTH:
             return None
     inner = parts(form[1:-1])
     return inner if len(inner) > 1 else None
@@ -281,7 +283,6 @@ def _ascii(text: str) -> str:
     return "".join(map(_symbol, text))
 
 
-@lru_cache(maxsize=MAX_CACHED)
 def canonical_form(answer: str) -> str:
     r"""The string that most spellings of `answer` share.
 
@@ -304,9 +305,14 @@ def canonical_form(answer: str) -> str:
     ('1/2', '1000', '(1/2,\\sqrt{2})')
     """
     form = " ".join(answer.split())
-    if len(form) > MAX_ANSWER_CHARS:
-        return form
+    return form if len(form) > MAX_ANSWER_CHARS else _rewritten(form)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _rewritten(form: str) -> str:
     form = _JOINED_THOUSANDS.sub("", _ascii(form))
+    if len(form) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
+        return form
     may_hold_thousands = not re.search(r"[(\[]|\\\{|\d,\s+\d", form.partition("=")[2] or form)
     if r"\begin" not in form:
         form = _ESCAPED_TWICE.sub(r"\\", form)
