@@ -36,14 +36,27 @@ def _canonical_choice(answer: str) -> str:
     return choice_in(answer) or _canonical_text(answer)
 
 
+_WRAPPER = re.compile(r"\\(?:text[a-z]*|mbox|math[a-z]+|emph|boxed|fbox)\s?\{([^{}]*)\}")  # \text{Paris}
+_LATEX_SPACE = re.compile(r"\\[ ,;!]|~|\\q?quad")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)")
+
+
+_WRAPPER = re.compile(r"\\(?:text[a-z]*|mbox|math[a-z]+|emph|boxed|fbox)\s?\{([^{}]*)\}")  # \text{Paris}
+_LATEX_SPACE = re.compile(r"\\[ ,;!]|~|\\q?quad")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)")
+
+
 def _canonical_text(answer: str) -> str:
     if len(answer) > MAX_ANSWER_CHARS:  # Unicode normalisation takes time quadratic in marks that combine
         return " ".join(answer.casefold().split())
-    answer = re.sub(r"\\(?:text[a-z]*|mbox|math[a-z]+)\{([^{}]*)\}", r"\1", answer)
-    answer = re.sub(r"\\[ ,;!]|~|\\q?quad", " ", answer)
+    for _ in range(2):  # \boxed{\text{Paris}}
+        answer = _WRAPPER.sub(r"\1", answer)
+    answer = _LATEX_SPACE.sub(" ", answer)
     answer = unicodedata.normalize("NFKC", answer).replace("\u2019", "'")
-    words = " ".join(answer.casefold().split()).strip(" .,;:!?*_`$\"'\u2018\u201c\u201d()[]\u3002\u3001")
-    return re.sub(r"^(?:an?|the)\s+(?=\S)", "", words)
+    words = " ".join(answer.casefold().split()).strip(
+        " .,;:!?*_`$\"'\u2018\u201a\u201c\u201d\u201e\u00ab\u00bb()[]\u3002\u3001"
+    )
+    return _ARTICLE.sub("", words)
 
 
 def _same(a: str, b: str, deadline: Deadline) -> Comparison:
@@ -159,7 +172,7 @@ def is_equivalent(a: str | None, b: str | None, answer_type: AnswerType = "math"
     kind = answer_kind(answer_type)
     if a is None or b is None:
         return False
-    return kind.compare(kind.canonical(a), kind.canonical(b), Deadline(TIME_LIMIT_S)).is_equal
+    return kind.compare(kind.canonical(a), kind.canonical(b), Deadline(2 * TIME_LIMIT_S)).is_equal
 
 
 def answer_classes(

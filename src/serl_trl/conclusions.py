@@ -52,13 +52,16 @@ _GIVES_UP = re.compile(
 )
 _IS_WHOLE = re.compile(r"^(?:\u2234|=>)|(?:[.!]|\$|\\\]|\\\)|\*\*|\u3002)\s*$")
 _VERB = re.compile(
-    r"(?:\b(?:is|are|equals|be|becomes|was|were|totals|(?:comes|amounts)(?:\sout)?\sto)\b(?:\s+equal\s+to\b)?|=|:(?=\s))\s*"
+    r"(?:\b(?:is|are|equals|be|becomes|was|were|totals|get|obtain|gives|makes|(?:comes|amounts)(?:\sout)?\sto)\b(?:\s+equal\s+to\b)?|=|:(?=\s))\s*"
 )
+_IN_ALL = re.compile(r"(?<=[^a-z])\s+(?:in total|in all|altogether|left|remaining|in the end)$")
 _SEVERAL_FORMULAS = re.compile(r"\$([^$]+)\$(?:,\s+\$([^$]+)\$)?,?\s+(?:or|and)\s+\$([^$]+)\$[.!]?\s*$")
 _BOLD_AT_END = re.compile(r"(?<!\*)\*\*([^*]{1,80})\*\*[.!]?\s*$|(?<!\*)\*\*([^*]{1,80})[.!]\*\*\s*$")
 _LAST_RESULT = re.compile(rf"=\s*({DIGITS})(?![\w/])")
 _UNIT_AT_END = r"(?:\s*(?:\\?[%$\u20ac\u00a3\u00b0]|o'clock|[A-Za-z\u00b2\u00b3/]{1,5}(?![A-Za-z]))){0,2}[\s.!*]*$"
 _SAYS = re.compile(rf"(?:\bis|\bare|\b[Ii]t's|\b[Mm]ust be|\bgives|:)\s+({DIGITS}){_UNIT_AT_END}")
+_COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")  # She has 42 left.
+_COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")  # She has 42 left.
 _ONE_FORMULA = re.compile(r"[\s.!]*|\s+is (?:the|our) (?:solution|answer)\.?")
 
 
@@ -83,7 +86,7 @@ def value_in(sentence: str) -> str | None:
     if several := _SEVERAL_FORMULAS.search(sentence):
         return ", ".join(formula for formula in several.groups() if formula)
     for verb in reversed([*_VERB.finditer(MATH.sub(lambda match: "$" * len(match[0]), sentence))]):
-        value = statement(sentence[verb.end() :])
+        value = _IN_ALL.sub("", statement(sentence[verb.end() :]) or "")
         if value and num_words(re.sub(r"\\[a-z]+", "", value)) <= 4 and re.search(r"[\d$\\]|^[A-Za-z]$", value):
             return value
     if formulas := [*MATH.finditer(sentence)]:
@@ -126,7 +129,7 @@ def _only_sentence(text: str) -> str | None:
     formulas = [*MATH.finditer(text)]
     if formulas and _ONE_FORMULA.fullmatch(text[formulas[-1].end() :]):
         return formula_in(formulas[-1])
-    said = _SAYS.search(text) if len(text) <= MAX_LONE_CHARS else None
+    said = (_SAYS.search(text) or _COUNTED.fullmatch(text)) if len(text) <= MAX_LONE_CHARS else None
     return said[1] if said else None
 
 

@@ -134,7 +134,7 @@ def _asked(function: Callable[..., Any], *forms: str, deadline: Deadline) -> Out
         if limit_s <= 0:
             return Outcome(reason="out_of_time")
         outcome = _ALGEBRA.call(function, *forms, time_limit_s=limit_s)
-        if outcome.reason == "crashed" or (outcome.reason == "out_of_time" and limit_s < TIME_LIMIT_S / 2):
+        if outcome.reason == "crashed" or (outcome.reason == "out_of_time" and limit_s < TIME_LIMIT_S):
             return outcome
         if len(_KNOWN) >= MAX_CACHED:
             _KNOWN.clear()
@@ -207,7 +207,7 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
 
     Args:
         a, b (`str`): Canonical forms (`latex.canonical_form`).
-        deadline ([`Deadline`], *optional*): `TIME_LIMIT_S` from now, unless given.
+        deadline ([`Deadline`], *optional*): Unless given, `TIME_LIMIT_S` for either form from now.
 
     Example:
 
@@ -216,7 +216,7 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
     """
     if a == b:
         return EQUAL
-    deadline = deadline or Deadline(TIME_LIMIT_S)
+    deadline = deadline or Deadline(2 * TIME_LIMIT_S)
     a, b = sorted((a, b))  # one verdict for both orders
     x, y = rational(a), rational(b)
     if x is not None and y is not None:

@@ -44,9 +44,8 @@ def missing(text: str) -> Found:
 _BOLD = re.compile(r"\*\*(?=\s)|(?<=\s)\*\*")
 _THIN_SPACE = r"(?:\\[,;! ]|\\q?quad(?![a-z]))"
 _OUTER_SPACE = re.compile(rf"^(?:{_THIN_SPACE}\s*)+|(?:\s*{_THIN_SPACE})+$|\\$")
-_QUOTES = re.compile(
-    r"^[\\\"'\u201c]*[\"'\u201c\u00ab]+|[\\\"'\u201d]*[\"\u201d\u00bb]+$|^<(?=[^<>]+>$)|(?<=\w)>$|^==|==$"
-)
+_QUOTES = re.compile(r"^[\\\"'\u201c]*[\"'\u201c\u00ab]+|[\\\"'\u201d]*[\"\u201d\u00bb]+$|^==|==$")
+_ANGLES = re.compile(r"<([^<>/]+)>")
 _DELIMITERS = re.compile(r"\$+([^$]+)\$+\.?|\\[(\[](.+)\\[)\]]\.?", re.DOTALL)
 _FINAL_POINT = re.compile(r"(?:(?<!\\right)(?<!\\left)[.,;\s])+$")
 _ORDINAL = re.compile(r"^\\text\{\s*the\s*\}\s*")
@@ -61,6 +60,10 @@ def _tidy(answer: str) -> str | None:
     answer = _QUOTES.sub("", answer.strip(" \t\r\n*"))
     if math := _DELIMITERS.fullmatch(answer):
         answer = (math[1] or math[2]).strip()
+    elif named := _ANGLES.fullmatch(answer):
+        answer = named[1].strip()
+    elif named := _ANGLES.fullmatch(answer):
+        answer = named[1].strip()
     answer = _ORDINAL.sub("", _FINAL_POINT.sub("", answer)).strip()
     return None if is_placeholder(answer) else answer
 
@@ -117,6 +120,8 @@ def find_text(text: str) -> Found:
 
 
 _FORMULA_ONLY = re.compile(r"\$+[^$]+\$+\.?|\\\(.+\\\)\.?|\\\[.+\\\]\.?")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
 _SUM = re.compile(r"\d\s*=")
 _NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|\d \d")
 _AS_FAR_AS_I_KNOW = re.compile(r",\s+I (?:believe|think|guess)\b\.?$")
@@ -127,7 +132,7 @@ def _is_value(answer: str) -> bool:
     if _SUM.search(answer):
         return False
     form = canonical_form(answer)
-    return bool(EXACT.fullmatch(form)) or (bool(re.search(r"\w", form)) and not _NO_VALUE.search(form))
+    return bool(EXACT.fullmatch(form)) or (bool(_LETTER_OR_DIGIT.search(form)) and not _NO_VALUE.search(form))
 
 
 def find_math(text: str) -> Found:

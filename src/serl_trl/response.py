@@ -59,7 +59,7 @@ def _tagged(text: str) -> str | None:
             start = tag.end()
         elif start is not None:
             start, found = None, text[start : tag.start()].strip()
-    return found
+    return f"Answer: {found}" if found and "\n" not in found and not boxes_of(found) else found
 
 
 # Boxes -------------------------------------------------------------------------------------------------------------

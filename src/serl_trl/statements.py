@@ -11,18 +11,19 @@ MAX_LEADS = 30  # "the answer is" tried, from the last one back
 
 # What is read ------------------------------------------------------------------------------------------------------
 
-# 12, -1,250.50, $3.20, 3/4, 50\%
+# 12, -1,250.50, $3.20, 3/4, 1 3/4, 50\%
 DIGITS = (
-    r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s?/\s?\d+)?"
+    r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?(?:\d{1,3}(?:[,\u202f\u2009\u00a0]\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+\s(?=\d+/\d)|\d+)?"
+    r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+)?"
     r"(?:\s?\\?%)?"
 )
-NUMBER = re.compile(rf"(?<![\w.,\\^_{{/-]){DIGITS}(?![\w/])")
+NUMBER = re.compile(rf"(?<![\w.,\\^_{{/-]){DIGITS}(?![\w/^])")
 _FORMULA = rf"{{1,{MAX_ANSWER_CHARS}}}"
 MATH = re.compile(  # a formula between $$, \[ \], \begin{align}, \( \) or $ $; a price, $5 and $7, is none
     rf"\$\$(.{_FORMULA}?)\$\$|\\\[(.{_FORMULA}?)\\\]"
     rf"|\\begin\{{(?:align|equation|gather)\*?\}}(.{_FORMULA}?)\\end\{{(?:align|equation|gather)\*?\}}"
     rf"|\\\((.{_FORMULA}?)\\\)|(?<!\\)\$(?!\d[\d,.]{{0,40}}(?:\s|$))((?:[^$\n\\]|\\.|\n(?!\n)){_FORMULA})\$"
-    r"|(?<!\\)\$(\d[\d,.]{0,40})\$",
+    rf"|(?<!\\)\$(\d[\d,.]{{0,40}}(?:\s*[^\s$\w][^$\n]{_FORMULA}(?<=[\w)}}\]]))?)\$(?!\d)",
     re.DOTALL,
 )
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
@@ -55,7 +56,7 @@ def formula_in(match: re.Match[str]) -> str:
 # What leads to it --------------------------------------------------------------------------------------------------
 
 FOREIGN_LEAD = (  # la respuesta es, \u7b54\u6848\u662f
-    r"\b(?:respuesta|r\u00e9ponse|antwort|risposta|resposta|\u043e\u0442\u0432\u0435\u0442)\b[^\n.:=?]{0,40}?(?:\b(?:es|est|ist|lautet|\u00e8|\u00e9)(?!\w)|:)"
+    r"\b(?:respuesta|r\u00e9ponse|antwort|risposta|resposta|\u043e\u0442\u0432\u0435\u0442)\b[^\n.:=?]{0,40}?(?:\b(?:es|est|ist|lautet|\u00e8|\u00e9)(?!\w)|:)|\bist\s(?:die|meine|unsere)\sAntwort\b:?"
     r"|(?:\u7b54\u6848|\u7b54\u3048|\u7b54)\s*(?:\u662f|\u4e3a|\u70ba|\u306f|[:\uff1a])|(?:\uc815\ub2f5|\ub2f5)\s*(?:\uc740|:)"
     r"|(?:\u0627\u0644\u062c\u0648\u0627\u0628|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0909\u0924\u094d\u0924\u0930)\s*:"
 )
@@ -64,19 +65,27 @@ _LEAD = re.compile(
     r"####|\bAns\b\s*[.:=]|^A:(?=\s)"
     r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
     r"|(?<![A-Za-z])(?P<final>final[\s_]{1,2})?(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
-    r"(?:[^\n.:=?]{0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
-    rf"|\s*{_ARROW}\s|\*{{0,4}}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
+    rf"(?:\s*{_ARROW}\s"
+    r"|(?:(?!\\f?box)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
+    r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
     rf"|{FOREIGN_LEAD}",
     re.IGNORECASE | re.MULTILINE,
 )
-_TURNED_LEAD = re.compile(  # 12 is the answer
-    r"(?:^|[.!?]\s+|=>|\u21d2|\bget\b|\bgives\b|\bobtain\b)\s*(\*\*[^*\n]{1,60}\*\*|\$[^$\n]{1,80}\$|\\\(.{1,80}?\\\)|[-\w./,^()]{1,30})"
-    r"\s+(?:is|as)\s+(?:the|our|my)\s+(?:final\s+|correct\s+)?(?:answer|solution)\b(?!\s*(?:to|of)\s+(?:part|step))",
+_SET_APART = r"\*\*[^*\n]{1,60}\*\*|\$[^$\n]{1,80}\$|\\\(.{1,80}?\\\)|[-\w./,^()%]{1,30}"
+_SEVERAL_WORDS = r"(?:[^\s.?!]|\.(?=\d)){1,30}(?:\s(?:[^\s.?!]|\.(?=\d|m\b)){1,30}){0,5}"
+_THE_ANSWER = (
+    r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?(?:answer|solution)\b(?!\s*(?:to|of)\s+(?:part|step))"
+)
+_TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several words are
+    rf"(?:^|[.!?]\s+|=>|\u21d2|\bget\b|\bgives\b|\bobtain\b)\s*({_SET_APART})\s+(?:is|as)\s+{_THE_ANSWER}"
+    rf"|\bmakes\s+({_SET_APART})\s+{_THE_ANSWER}"
+    rf"|^(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
     re.MULTILINE,
 )
-_NO_VALUE = re.compile(r"(?:this|that|which|it|what|here|not|the|an?)\b", re.IGNORECASE)
+_NO_VALUE = re.compile(r"(?:this|that|which|it|what|here|not)\b", re.IGNORECASE)
 _RETRACTION = re.compile(  # ... 3. Wait, I forgot a term.
     r"[^.\n?!]{0,80}(?:[.?!]|\.{3})\s*(?:But )?(?:Wait|Hmm|No\b|Actually|Hold on|no, wait|That(?:'s| is) (?:not|wrong|incorrect))"
+    r"|[^.\n?!]{0,80}?,?\s+but\s+(?:let me|let's|I (?:need|should|have to))\b"
 )
 _DOUBT = re.compile(  # I thought that the answer is 3
     r"(?:thought|guess\w{0,5}|assumed|seems?)\s+(?:that\s+|like\s+)?(?:the\s+)?(?:final\s+)?$", re.IGNORECASE
@@ -134,6 +143,10 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
     ('12', None)
     """
     rest = _OPENING.sub("", rest[:MAX_ANSWER_CHARS])
+    if filler := _FILLER.match(rest):
+        rest = rest[filler.end() :]
+    if filler := _FILLER.match(rest):
+        rest = rest[filler.end() :]
     for _ in range(2):
         if (formula := _leading_math(rest.lstrip())) is not None:
             return formula
@@ -154,6 +167,10 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
     return None if not_an_answer.match(rest) or num_words(rest) > 6 else rest
 
 
+def _is_turned(value: str, read: Callable[[str], str | None]) -> bool:
+    return not _NO_VALUE.match(value) and read(value) is not None
+
+
 def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool, int] | None:
     """The last answer that `text` states in words, whether it is called final, and where.
 
@@ -164,7 +181,7 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
     """
     offset = max(0, len(text) - MAX_STATED_CHARS)
     text = text[offset:]
-    turned = next((match for match in reversed([*_TURNED_LEAD.finditer(text)]) if not _NO_VALUE.match(match[1])), None)
+    turned = next((m for m in reversed([*_TURNED_LEAD.finditer(text)]) if _is_turned(formula_in(m), read)), None)
     for lead in [*_LEAD.finditer(text)][: -MAX_LEADS - 1 : -1]:
         if is_taken_back(text, lead):
             continue
@@ -173,4 +190,4 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
         answer = read(text[lead.end() : lead.end() + MAX_ANSWER_CHARS])
         if answer and not is_placeholder(answer):
             return answer, bool(lead["final"]), offset + lead.end()
-    return (turned[1].strip("*$"), "final" in turned[0], offset + turned.end()) if turned else None
+    return (formula_in(turned).strip('*$"'), "final" in turned[0], offset + turned.end()) if turned else None
