@@ -130,7 +130,7 @@ def _only_sentence(text: str) -> str | None:
     if formulas and _ONE_FORMULA.fullmatch(text[formulas[-1].end() :]):
         return formula_in(formulas[-1])
     said = (_SAYS.search(text) or _COUNTED.fullmatch(text)) if len(text) <= MAX_LONE_CHARS else None
-    return said[1] if said else None
+    return said[1].strip() if said else None
 
 
 # Lines of their own ------------------------------------------------------------------------------------------------

@@ -62,8 +62,6 @@ def _tidy(answer: str) -> str | None:
         answer = (math[1] or math[2]).strip()
     elif named := _ANGLES.fullmatch(answer):
         answer = named[1].strip()
-    elif named := _ANGLES.fullmatch(answer):
-        answer = named[1].strip()
     answer = _ORDINAL.sub("", _FINAL_POINT.sub("", answer)).strip()
     return None if is_placeholder(answer) else answer
 
