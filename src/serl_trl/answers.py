@@ -4,7 +4,6 @@ r"""Final answers: find the one that a response gives, tell whether two are equa
 """
 
 import re
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,9 +11,9 @@ from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
 from .choices import choice_in, find_choice
-from .equality import EQUAL, TIME_LIMIT_S, UNEQUAL, Comparison, compare_forms
+from .equality import EQUAL, TIME_LIMIT_S, UNEQUAL, Comparison, Deadline, compare_forms
 from .extraction import Found, find_math, find_number, find_text, number_in
-from .latex import canonical_form
+from .latex import MAX_ANSWER_CHARS, canonical_form
 
 
 class AnswerKind(NamedTuple):
@@ -22,7 +21,7 @@ class AnswerKind(NamedTuple):
 
     find: Callable[[str], Found]
     canonical: Callable[[str], str]
-    compare: Callable[[str, str, float], Comparison]  # of two canonical forms, until a deadline; symmetric
+    compare: Callable[[str, str, Deadline], Comparison]  # of two canonical forms, until a deadline; symmetric
 
 
 AnswerType: TypeAlias = str | tuple[Callable[[str], str | None], Callable[[str, str], bool]]
@@ -37,15 +36,30 @@ def _canonical_choice(answer: str) -> str:
     return choice_in(answer) or _canonical_text(answer)
 
 
+_WRAPPER = re.compile(r"\\(?:text[a-z]*|mbox|math[a-z]+|emph|boxed|fbox)\s?\{([^{}]*)\}")  # \text{Paris}
+_LATEX_SPACE = re.compile(r"\\[ ,;!]|~|\\q?quad")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)")
+
+
+_WRAPPER = re.compile(r"\\(?:text[a-z]*|mbox|math[a-z]+|emph|boxed|fbox)\s?\{([^{}]*)\}")  # \text{Paris}
+_LATEX_SPACE = re.compile(r"\\[ ,;!]|~|\\q?quad")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)")
+
+
 def _canonical_text(answer: str) -> str:
-    answer = re.sub(r"\\(?:text[a-z]*|mbox|math[a-z]+)\{([^{}]*)\}", r"\1", answer)
-    answer = re.sub(r"\\[ ,;!]|~|\\q?quad", " ", answer)
+    if len(answer) > MAX_ANSWER_CHARS:  # Unicode normalisation takes time quadratic in marks that combine
+        return " ".join(answer.casefold().split())
+    for _ in range(2):  # \boxed{\text{Paris}}
+        answer = _WRAPPER.sub(r"\1", answer)
+    answer = _LATEX_SPACE.sub(" ", answer)
     answer = unicodedata.normalize("NFKC", answer).replace("\u2019", "'")
-    words = " ".join(answer.casefold().split()).strip(" .,;:!?*_`$\"'\u2018\u201c\u201d()[]\u3002\u3001")
-    return re.sub(r"^(?:an?|the)\s+(?=\S)", "", words)
+    words = " ".join(answer.casefold().split()).strip(
+        " .,;:!?*_`$\"'\u2018\u201a\u201c\u201d\u201e\u00ab\u00bb()[]\u3002\u3001"
+    )
+    return _ARTICLE.sub("", words)
 
 
-def _same(a: str, b: str, deadline: float) -> Comparison:
+def _same(a: str, b: str, deadline: Deadline) -> Comparison:
     return EQUAL if a == b else UNEQUAL
 
 
@@ -76,10 +90,10 @@ def _kind_of_pair(extract: Callable[[str], str | None], equal: Callable[[str, st
         answer = extract(text)
         return Found(answer, "extracted" if answer is not None else "unmarked")
 
-    def compare(a: str, b: str, deadline: float) -> Comparison:
+    def compare(a: str, b: str, deadline: Deadline) -> Comparison:
         if a == b:
             return EQUAL
-        if time.monotonic() > deadline:
+        if deadline.left_s < 0:
             return Comparison(False, "out_of_time")
         return Comparison(bool(equal(a, b) or equal(b, a)))
 
@@ -158,7 +172,7 @@ def is_equivalent(a: str | None, b: str | None, answer_type: AnswerType = "math"
     kind = answer_kind(answer_type)
     if a is None or b is None:
         return False
-    return kind.compare(kind.canonical(a), kind.canonical(b), float("inf")).is_equal
+    return kind.compare(kind.canonical(a), kind.canonical(b), Deadline(2 * TIME_LIMIT_S)).is_equal
 
 
 def answer_classes(
@@ -193,7 +207,7 @@ def answer_classes(
     [0, 1, None, 0, 1]
     """
     kind = answer_kind(answer_type)
-    deadline = time.monotonic() + TIME_LIMIT_S * len(answers)
+    deadline = Deadline(TIME_LIMIT_S * len(answers))
     forms = [None if answer is None else kind.canonical(answer) for answer in answers]
     class_of = {form: {form} for form in forms if form is not None}  # forms of one class share one set
     for a, b in combinations(sorted(class_of), 2):

@@ -3,45 +3,70 @@
 import re
 import unicodedata
 
-from .extraction import FOREIGN_LEAD, Found, is_taken_back, missing
+from .extraction import Found, missing
+from .latex import MAX_ANSWER_CHARS
 from .response import last_boxes, response_of
+from .statements import FOREIGN_LEAD, MAX_STATED_CHARS, is_taken_back
 
+
+# A letter ----------------------------------------------------------------------------------------------------------
+
+# (b), B, A unless a word follows (A lot of), b at the end or before a point; not one of a list (A and C)
+_LETTER = (
+    r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"
+    r"|([a-j])(?=\)|\.\s+[A-Z\d]|[\"'`*.\u201d\]}$]{0,8}\s*(?:\n|\Z)))(?![)*]{0,4}(?:,\s*(?:and |or )?|\s+(?:and|or)\s+)\(?[A-J]\b)"
+)
+_OPENING = r"[\s*_:$({\[\"'`\u201c]{0,12}"
+_BEFORE_LETTER = (
+    r"(?:\s*\b(?:therefore|thus|then|clearly|probably|most likely|likely|option|choice|answer|letter|the|correct|one|is"
+    rf"|(?:first|second|third|fourth|fifth|last)(?:\sone)?,?)\b,?|,?\s*I think,?){{0,8}}{_OPENING}"
+)
+_CHOICE = re.compile(f"(?i:{_BEFORE_LETTER}){_LETTER}")
+_IN_ANSWER = re.compile(rf"(?<![A-Za-z\\]){_LETTER}")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]")
+
+# What says that it is the one --------------------------------------------------------------------------------------
 
 _ASSERTED = re.compile(  # what a letter must follow to be the choice
     r"(?<![A-Za-z])(?:answer|ans|option|choice|selection|alternative|statement|response|letter|solution|correct one)s?\b"
-    r"(?:[^.\n?]{0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
-    r"|\b(?:it(?:'s| is| must be)|I would say|that leaves)\b(?=[\s(*\"']*[A-J]\b[)*\"']*[.!]?\s*(?:\n|\Z))"
+    r"(?:[^.\n?:]{0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
+    r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|that's|has to be|matches|vote:|final:|correct:)(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
     r"|\b(?:opci\u00f3n|opcion|alternativa)\b[^.\n]{0,30}?\b(?:es|\u00e9)(?: l?a)?(?!\w)|Option\b[^.\n]{0,30}?\bist\b"
     r"|(?:\u9009\u9879|\u6b63\u89e3)\s*(?:\u662f|\u4e3a|\u306f|:)"
     r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b|\u6545?\u9009(?:\u62e9)?"
     rf"|{FOREIGN_LEAD}"
-    r"|(?:^|(?<=[.\n,;]))\s*\W*(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"
+    r"|(?:^|(?<=[.\n,;]))\W{0,8}(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"
     r"|\bnot\s+\W{0,3}[A-J]\W{0,3}\s*but(?:\s+rather)?\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_BEFORE_LETTER = r"(?:\s*\b(?:therefore|thus|then|clearly|probably|most likely|likely|option|choice|answer|letter|the|correct|one|is)\b|,?\s*I think,?)*[\s*_:$({\[\"'`\u201c]*"
-_LETTER = (
-    r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"
-    r"|([a-j])(?=\)|[\"'`*.\u201d\]}$]*\s*(?:\n|\Z)))(?![)*]*,? *(?:and |or )?\(?[A-J]\b)"
+_IS_CORRECT = re.compile(  # (B) is correct, C fits best, C it is
+    r"(?<![\w'\\])(?:\(?([A-J])|\(([a-j]))[)\]*\"']{0,4}(?i:\s+(?:is|must be|seems)\s+(?:the\s+|therefore\s+|indeed\s+|clearly\s+){0,3}"
+    r"(?:correct|right|best|answer|one\s+that)\b|\s+fits\s+best\b|\s+it\s+is\b(?=[.!]?\s*(?:\n|\Z)))"
 )
-_CHOICE = re.compile(f"(?i:{_BEFORE_LETTER}){_LETTER}")
-_IS_CORRECT = re.compile(
-    r"(?<![\w'\\])(?:\(?([A-J])|\(([a-j]))[)\]*\"']*(?i:\s+(?:is|must be|seems)\s+(?:the\s+|therefore\s+|indeed\s+|clearly\s+)*"
-    r"(?:correct|right|best|answer)\b)"
+_ONLY = re.compile(  # Only (C) satisfies both; that makes C the best choice
+    r"\bmakes\s+[(*\"']{0,4}([A-J])[)*\"']{0,4}\s+(?:the|our)\s(?:[a-z]{1,10}\s)?(?:answer|choice|option)\b|"
+    r"\b[Oo]nly\s+(?:option\s+|choice\s+|answer\s+|statement\s+)?[(*\"']{0,4}([A-J])[)*\"']{0,4}\s+(?:satisfies|works|fits|matches|holds|remains|is\s+left)\b"
 )
-_MENTIONED = re.compile(
-    rf"\b(?i:option|choice|answer|alternative)\b[ *_:$({{\[\"'\u201c]*{_LETTER}(?=[)\]}}*\"'\u201d]*[.!])"
-    rf"|\A\W*(?i:option|choice|answer|alternative)\b[ *_:$({{\[\"'\u201c]*{_LETTER}[\W_]*\Z"
+_NAMED = rf"\b(?i:option|choice|answer|alternative)\b[ *_:$({{\[\"'\u201c]{{0,12}}{_LETTER}"
+_MENTIONED = re.compile(rf"{_NAMED}(?=[)\]}}*\"'\u201d]{{0,6}}[.!])|\A\W{{0,12}}{_NAMED}[\W_]{{0,12}}\Z")  # Option B.
+_LINE = re.compile(  # B) 42
+    rf"(?:Q\d{{1,6}}:)?[^\w\n]{{0,20}}{_LETTER}(?:[)\]}}*$.,:\"']|\s+[-\u2013\u2014:]\s+(?=[A-Za-z]{{2}})|\s*\Z)"
 )
-_LINE = re.compile(rf"(?:Q\d+:)?[^\w\n]*{_LETTER}(?:[)\]}}*$.,:\"']|\s*\Z)")
-_BARE_LINE = re.compile(rf"\W*{_LETTER}\W*|\W*{_LETTER},? (?:because|since|as) .*")
-_SEVERAL = re.compile(r"\([A-J]\)")
-_IN_ANSWER = re.compile(rf"(?<![A-Za-z\\]){_LETTER}")
+_BARE_LINE = re.compile(rf"\W{{0,20}}{_LETTER}\W{{0,20}}|\W{{0,20}}{_LETTER},? (?:because|since|as) .*")
+_SEVERAL = re.compile(r"\([A-J]\)|(?<![A-Za-z])[A-J][).](?!\w)")
+_NON_WORDS = re.compile(r"[\W_]+")
 
 
 def choice_in(answer: str) -> str | None:
-    r"""The letter of a short answer: `(B)`, `b`, `B. 42`, `\text{B}`."""
-    answer = re.sub(r"\\[A-Za-z]+", "", unicodedata.normalize("NFKC", answer)).strip(" .$*_'\"`{}")
+    r"""The letter of a short answer.
+
+    Example:
+
+    >>> [choice_in(answer) for answer in ("(B)", "b", "B. 42", r"\text{B}", "42")]
+    ['B', 'B', 'B', 'B', None]
+    """
+    answer = _COMMAND.sub("", unicodedata.normalize("NFKC", answer[:MAX_ANSWER_CHARS])).strip(" .$*_'\"`{}")
     letter = re.fullmatch("[a-j]", answer) or _IN_ANSWER.search(answer)
     return letter[0].strip("()").upper() if letter else None
 
@@ -52,7 +77,7 @@ def _letter(match: re.Match[str]) -> str:
 
 def _asserted(text: str) -> re.Match[str] | None:
     """The last letter that `text` says is right."""
-    said = [(match.start(), match) for match in _IS_CORRECT.finditer(text)]
+    said = [(match.start(), match) for pattern in (_IS_CORRECT, _ONLY) for match in pattern.finditer(text)]
     for lead in _ASSERTED.finditer(text):
         letter = _CHOICE.match(text, lead.end())
         is_heading = lead[0].endswith(":") and "answer" not in lead[0].lower() and letter and "\n" in letter[0]
@@ -68,7 +93,7 @@ def _lone(text: str) -> re.Match[str] | None:
         return None
     last = _LINE.match(lines[-1]) or _LINE.match(lines[-1].rpartition("#### ")[2])
     before = _LINE.match(lines[-2]) if len(lines) > 1 else None
-    is_bare = len(lines[-1].strip(" #*_()[]{}$.:'\"")) == 1
+    is_bare = len(_NON_WORDS.sub("", lines[-1])) == 1
     first = _BARE_LINE.fullmatch(lines[0])
     if last is None or len(_SEVERAL.findall(lines[-1])) > 1:
         return first
@@ -89,10 +114,10 @@ def find_choice(text: str) -> Found:
     if boxes := last_boxes(text):
         letter = choice_in(boxes[0])
         return Found(letter, "box" if letter else "wrong_type")
-    plain = re.sub(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]", "", text)
+    plain = _FONT.sub("", text[-MAX_STATED_CHARS:])
     if said := _asserted(plain):
         return Found(_letter(said), "statement")
-    mentioned = list(_MENTIONED.finditer(plain))
+    mentioned = [*_MENTIONED.finditer(plain)]
     if mentioned and not re.search(r"\w", plain[mentioned[-1].end() :]):
         return Found(_letter(mentioned[-1]), "conclusion")
     if lone := _lone(plain):

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -99,19 +98,52 @@ def _is_equal(a: str, b: str) -> bool | None:
 _ALGEBRA = BoundedWorker(_import_algebra)
 
 
+# Time --------------------------------------------------------------------------------------------------------------
+
+
+class Deadline:
+    """When all comparisons of one call must be done. The start of a worker, in which none is done, moves it.
+
+    Args:
+        limit_s (`float`): Seconds from now.
+    """
+
+    def __init__(self, limit_s: float):
+        self._end_s = time.monotonic() + limit_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; negative when it has passed."""
+        return self._end_s - time.monotonic()
+
+    def wait_for(self, worker: BoundedWorker) -> None:
+        """Has the worker started, and moves by as long as that takes."""
+        start_s = time.monotonic()
+        worker.call(abs, 0, time_limit_s=TIME_LIMIT_S)
+        self._end_s += time.monotonic() - start_s
+
+
+_KNOWN: dict[tuple[Any, ...], Outcome] = {}  # by function and forms
+
+
+def _asked(function: Callable[..., Any], *forms: str, deadline: Deadline) -> Outcome:
+    """What the worker says, now or before. Not remembered is what the next worker, or one with more time, may know."""
+    key = (function, *forms)
+    if key not in _KNOWN:
+        deadline.wait_for(_ALGEBRA)
+        limit_s = min(TIME_LIMIT_S, deadline.left_s)
+        if limit_s <= 0:
+            return Outcome(reason="out_of_time")
+        outcome = _ALGEBRA.call(function, *forms, time_limit_s=limit_s)
+        if outcome.reason == "crashed" or (outcome.reason == "out_of_time" and limit_s < TIME_LIMIT_S):
+            return outcome
+        if len(_KNOWN) >= MAX_CACHED:
+            _KNOWN.clear()
+        _KNOWN[key] = outcome
+    return _KNOWN[key]
+
+
 # Comparison --------------------------------------------------------------------------------------------------------
-
-
-class _WorkerError(Exception):
-    """No verdict, and none to remember: the next worker may give one."""
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _asked(function: Callable[..., Any], *forms: str) -> Outcome:
-    outcome = _ALGEBRA.call(function, *forms, time_limit_s=TIME_LIMIT_S)
-    if outcome.reason == "crashed":
-        raise _WorkerError
-    return outcome
 
 
 def _num_places(value: Fraction) -> int:
@@ -158,25 +190,25 @@ def _all_equal(alternatives: Sequence[Sequence[Comparison]]) -> Comparison:
     return Comparison(False, next((c.undecided for row in alternatives for c in row if c.undecided), None))
 
 
-def _compare_in_order(ours: Sequence[str], theirs: Sequence[str], deadline: float) -> Comparison:
+def _compare_in_order(ours: Sequence[str], theirs: Sequence[str], deadline: Deadline) -> Comparison:
     if len(ours) != len(theirs):
         return UNEQUAL
     return _all_equal([[compare_forms(a, b, deadline)] for a, b in zip(ours, theirs, strict=True)])
 
 
-def _compare_as_sets(ours: Sequence[str], theirs: Sequence[str], deadline: float) -> Comparison:
+def _compare_as_sets(ours: Sequence[str], theirs: Sequence[str], deadline: Deadline) -> Comparison:
     """Equal if each item of either has an equal one in the other."""
     table = [[compare_forms(a, b, deadline) for b in theirs] for a in ours]
     return _all_equal([*table, *zip(*table, strict=True)])
 
 
-def compare_forms(a: str, b: str, deadline: float = float("inf")) -> Comparison:
+def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Comparison:
     """
     Compares two canonical forms; symmetric, and never an exception.
 
     Args:
         a, b (`str`): Canonical forms (`latex.canonical_form`).
-        deadline (`float`, *optional*): On the clock of `time.monotonic`; past it SymPy is not asked any more.
+        deadline ([`Deadline`], *optional*): Unless given, `TIME_LIMIT_S` for either form from now.
 
     Example:
 
@@ -185,10 +217,13 @@ def compare_forms(a: str, b: str, deadline: float = float("inf")) -> Comparison:
     """
     if a == b:
         return EQUAL
+    deadline = deadline or Deadline(2 * TIME_LIMIT_S)
     a, b = sorted((a, b))  # one verdict for both orders
     x, y = rational(a), rational(b)
     if x is not None and y is not None:
         return Comparison(_is_same_rational(x, y))
+    if deadline.left_s < 0:
+        return Comparison(False, "out_of_time")
     if _is_decimal_comma(a, b) or _is_decimal_comma(b, a):
         return EQUAL
     first, second = named_parts(a) or parts(a), named_parts(b) or parts(b)
@@ -215,14 +250,14 @@ def compare_forms(a: str, b: str, deadline: float = float("inf")) -> Comparison:
     return _compare_by_algebra(a, b, deadline)
 
 
-def _compare_with_equation(a: str, b: str, deadline: float) -> Comparison:
+def _compare_with_equation(a: str, b: str, deadline: Deadline) -> Comparison:
     """An equation and an expression: equal if the equation gives the expression a name, as y=2x+3 does."""
     equation, other = (a, b) if "=" in a else (b, a)
     value = re.sub(rf"^{NAME}=", "", equation)
     return UNEQUAL if "=" in value else compare_forms(value, other, deadline)
 
 
-def _compare_by_algebra(a: str, b: str, deadline: float) -> Comparison:
+def _compare_by_algebra(a: str, b: str, deadline: Deadline) -> Comparison:
     for form in (a, b):
         if len(form) > MAX_SYMBOLIC_CHARS:
             return Comparison(False, "too_long")
@@ -230,16 +265,11 @@ def _compare_by_algebra(a: str, b: str, deadline: float) -> Comparison:
             return Comparison(False, "untame")
     if is_certainly_different(a, b):
         return UNEQUAL
-    if time.monotonic() > deadline:
-        return Comparison(False, "out_of_time")
-    try:
-        values = [_asked(_number, form) for form in (a, b)]
-        if reason := next((value.reason for value in values if value.reason), None):
-            return Comparison(False, reason)
-        x, y = (outcome.value for outcome in values)
-        if x is not None and y is not None:
-            return Comparison(_is_same_value(x, y, (rational(a), rational(b))))
-        verdict = _asked(_is_equal, a, b)
-    except _WorkerError:
-        return Comparison(False, "crashed")
+    values = [_asked(_number, form, deadline=deadline) for form in (a, b)]
+    if reason := next((value.reason for value in values if value.reason), None):
+        return Comparison(False, reason)
+    x, y = (outcome.value for outcome in values)
+    if x is not None and y is not None:
+        return Comparison(_is_same_value(x, y, (rational(a), rational(b))))
+    verdict = _asked(_is_equal, a, b, deadline=deadline)
     return Comparison(bool(verdict.value), verdict.reason or ("unparsable" if verdict.value is None else None))

@@ -12,6 +12,7 @@ from functools import lru_cache
 MAX_ANSWER_CHARS = 1000  # longer answers are not even rewritten
 MAX_NUMBER_CHARS = 300
 MAX_CACHED = 4096
+MAX_DEPTH = 20  # of brackets in a tuple; what is nested deeper is compared as a string
 
 # Rewriting, in this order -----------------------------------------------------------------------------------------
 
@@ -28,9 +29,13 @@ _MARK_UP = (
     (r"\\+(?:boxed|fbox|framebox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", r"\1"),
     (r"\\(?:text)?color\s*\{\w+\}|</?[a-z]{1,6}>|`+|__+", ""),
     (r"\\underline\s*(?=\{)", ""),
-    (r"\\(?:left|right)\.|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle)(?![A-Za-z])", ""),
-    (r"(?<!\\)\\[!,;: ]|\\q?quad|~", " "),
-    (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)*])\*{1,2}|\*{1,2}(?![\w( *])", ""),
+    (
+        r"\\(?:left|right)\.|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|bf|it|rm|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])",
+        "",
+    ),
+    (r"\\[hv]?(?:space|phantom)\*?\{[^{}]*\}", ""),
+    (r"(?<!\\)\\(?:[!,;: ]|$)|\\q?quad|~", " "),
+    (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)*])\*{1,3}|\*{1,3}(?![\w( *])", ""),
     (r"\\text\{\s*(-?\d[^{}]*)\}", r"\1"),  # \text{5 cm}
 )
 _OPERATORS = (
@@ -41,6 +46,16 @@ _OPERATORS = (
     (r"\\lt(?![A-Za-z])", "<"),
     (r"\\gt(?![A-Za-z])", ">"),
     (r":=", "="),
+    (r"\{:\}", ":"),
+    (r"^(\d+) to (\d+)$", r"\1:\2"),  # a ratio
+    (r"^0(?=\d:\d\d)", ""),  # 07:45
+    (r"(?<=\d)\s*[xX]\s*10(?=\s*\^)", r"\\times 10"),
+    (r"\^\(([^()]*)\)", r"^{\1}"),
+    (r"\{:\}", ":"),
+    (r"^(\d+)\s*(?:\\text\{)?\s*to\s*\}?\s*(\d+)$", r"\1:\2"),  # a ratio
+    (r"^0(?=\d:\d\d)", ""),  # 07:45
+    (r"(?<=\d)\s*[xX]\s*10(?=\s*\^)", r"\\times 10"),
+    (r"\^\(([^()]*)\)", r"^{\1}"),
     (r"\+/-", r"\\pm "),
     (r"\\[lr]brace(?![A-Za-z])", lambda match: r"\{" if "lbrace" in match[0] else r"\}"),
     (r"\\langle(.*)\\rangle", r"(\1)"),
@@ -58,7 +73,7 @@ _OPERATORS = (
 _SCALES = {"thousand": "3", "million": "6", "billion": "9", "trillion": "12"}
 # Units of two or three letters; single letters, and any three letters after a space, may be algebra.
 _UNIT = (
-    r"(?:\s*(?:[ckm]m|kg|m[lL]|mph|[ckm]?m\^\{?[23]\}?)|\s+(?:ft|in|lbs?|oz|hrs?|min|sec|ton|day|men|way|USD|EUR|GBP"
+    r"(?:\s*(?:[ck]?m/s|km/h|[ckm]m|kg|m[lL]|mph|[ckm]?m\^\{?[23]\}?)|\s+(?:sq|cu|deg|ft|in|lbs?|oz|hrs?|min|sec|ton|day|men|way|USD|EUR|GBP"
     r"|o'clock|cups?|[A-Za-z]{4,}))"
 )
 _UNITS = (
@@ -66,16 +81,16 @@ _UNITS = (
     (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?(?:\s*(?:\\(?:text|mathrm)\{\s*[CF]\s*\}|[CF]\b))?|\\degree(?![A-Za-z])", ""),
     (r"(?<=\d)\s*(?:Hz|per\s+[a-z]+|(?:\^\{?\\text\{)?(?:st|nd|rd|th)\}{0,2})\.?$", ""),
     (r"\\?%|\s*(?<=\d)\s*(?:pct|per ?cent)\b|^\s*(?:USD|EUR|GBP)\s*(?=\d)", ""),
-    (r"\s*,?\s*(?:\\(?:text|mbox|textrm)\{\s*,?\s*(?:and|or)\s*\}|(?<=\W)(?:and|or)\b)\s*", ","),
-    (r"(?<=\d)\s*(?:\\text\{\s*)?([ap])\.?\s?m\b\.?\s*\}?", r"\1m"),  # 3:30 pm is no length
+    (r"\s{0,4}(?:,\s{0,4})?(?:\\(?:text|mbox|textrm)\{\s{0,4},?\s{0,4}(?:and|or)\s{0,4}\}|(?<=\W)(?:and|or)\b)\s{0,4}", ","),
+    (r"(?i)(?<=\d)\s*(?:\\(?:text|mathrm)\{\s*)?([ap])\.?\s?m\b\.?\s*\}?", lambda match: match[1].lower() + "m"),  # 3:30 pm is no length
     # A unit after a value: 15\mbox{ cm}^2, 18 dollars, 5 cm. The unit is the question's, so it carries nothing.
-    (r"(?<=[\w})\]])\s*\\(?:text|mbox|mathrm|textrm|textbf|textnormal|textit|rm)\{(?!\s*[ei]\s*\})[^{}\d]*\}(?:\^\{?\d\}?)?[\s.]*$", ""),
+    (r"(?<=[\w})\]])(?:[\s/]*(?:\\cdot\s*)?\\(?:text|mbox|mathrm|textrm|textbf|textnormal|textit|rm)\{(?!\s*[ei]\s*\})[^{}\d]*\}(?:\^\{?-?\d\}?)?)+[\s.]*$", ""),
     (r"(?<=[\w})\]])\s*\\frac\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}$", ""),
-    (rf"(?:(?<=[\d}})])|(?<=\\pi))(?!\s+(?:sqrt|times)\b){_UNIT}(?![A-Za-z])"
+    (rf"(?:(?<=[\d}})])|(?<=\\pi))(?!\s+(?:sqrt|times\s+\S)\b){_UNIT}(?![A-Za-z])"
      r"(?:[\s/]+(?!north|south|east|west)[A-Za-z]+)*(?:\^?\{?[23]\}?)?[\s.]*$", ""),
 )  # fmt: skip
 _WORDING = (
-    *[(r"\\(?:text|mbox|text[a-z]{2}|textnormal|math[a-z]{2,3}|boldsymbol|operatorname\*?)\s*\{([^{}]*)\}", r" \1 ")] * 2,
+    *[(r"\\(?:text|mbox|emph|bm|text[a-z]{2}|textnormal|math[a-z]{2,3}|boldsymbol|operatorname\*?)\s*\{([^{}]*)\}", r" \1 ")] * 2,
     (r"(?<![\\A-Za-z])infinity(?![A-Za-z])", r"\\infty"),
     (r"(?<![\\A-Za-z])(pi|infty|sin|cos|tan|log|ln)(?![A-Za-z])", r"\\\1"),
     (r"(?:(?<![\\A-Za-z])|\\)sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
@@ -156,13 +171,14 @@ def parts(form: str, separator: str = ",") -> list[str]:
 
 
 def tuple_parts(form: str) -> list[str] | None:
-    """The items of a tuple or interval, `(1,2]`; None for anything else."""
+    """The items of a tuple or interval, `(1,2]`; None for anything else, and for one nested beyond MAX_DEPTH."""
     if len(form) < 3 or form[0] not in "([" or form[-1] not in ")]":
         return None
     depth = 0
     for char in form[:-1]:
         depth += (char in "([") - (char in ")]")
-        if depth == 0:  # (1,2),(3,4) and (x+1)(x,2) begin and end with different brackets
+        # (1,2),(3,4) and (x+1)(x,2) begin and end with different brackets
+        if not 0 < depth <= MAX_DEPTH:
             return None
     inner = parts(form[1:-1])
     return inner if len(inner) > 1 else None
@@ -247,12 +263,18 @@ def _repeating(decimal: str, period: str) -> str:
 
 
 def _column(match: re.Match[str]) -> str:
-    return "(" + match[2].replace(r"\\", ",") + ")" if r"\\" in match[2] else match[0]
+    return "(" + match[2].replace(r"\\", ",") + ")" if r"\\" in match[2] else match[2]
 
 
 # The form ----------------------------------------------------------------------------------------------------------
 
 _WORDS = re.compile(r"(?<![\\A-Za-z])(?!sqrt|sinh|cosh|tanh|infty)[A-Za-z]{4,}")
+
+
+_SHORT_WORD = re.compile(r"[A-Z][a-z]+|(?i:yes|no|odd)")
+
+
+_SHORT_WORD = re.compile(r"[A-Z][a-z]+|(?i:yes|no|odd)")
 
 
 def is_words(form: str) -> bool:
@@ -264,7 +286,7 @@ def _symbol(char: str) -> str:
     """An ASCII spelling of one character; compatibility forms (full-width, fractions) by their Unicode decomposition."""
     if char in _SYMBOLS:
         return _SYMBOLS[char]
-    if unicodedata.category(char) == "Sc":  # a currency
+    if unicodedata.category(char) in {"Sc", "Cf"}:  # a currency, or invisible
         return ""
     kind, _, rest = unicodedata.decomposition(char).partition(" ")
     if kind == "<fraction>":
@@ -281,7 +303,6 @@ def _ascii(text: str) -> str:
     return "".join(map(_symbol, text))
 
 
-@lru_cache(maxsize=MAX_CACHED)
 def canonical_form(answer: str) -> str:
     r"""The string that most spellings of `answer` share.
 
@@ -304,9 +325,14 @@ def canonical_form(answer: str) -> str:
     ('1/2', '1000', '(1/2,\\sqrt{2})')
     """
     form = " ".join(answer.split())
-    if len(form) > MAX_ANSWER_CHARS:
-        return form
+    return form if len(form) > MAX_ANSWER_CHARS else _rewritten(form)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _rewritten(form: str) -> str:
     form = _JOINED_THOUSANDS.sub("", _ascii(form))
+    if len(form) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
+        return form
     may_hold_thousands = not re.search(r"[(\[]|\\\{|\d,\s+\d", form.partition("=")[2] or form)
     if r"\begin" not in form:
         form = _ESCAPED_TWICE.sub(r"\\", form)
@@ -316,6 +342,6 @@ def canonical_form(answer: str) -> str:
     if may_hold_thousands:  # brackets and spaces make a tuple or a list
         form = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), form)
     form = _ASSIGNMENT.sub("", form, count=1)
-    if is_words(form) or re.fullmatch("[A-Z][a-z]+", form):
+    if is_words(form) or _SHORT_WORD.fullmatch(form):
         return form.casefold()
     return _canonical_list(_VECTOR.sub(_column, form))

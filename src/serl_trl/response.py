@@ -1,76 +1,137 @@
-"""A response as a model gives it: cleared of what does not belong to it, and the boxes in it."""
+"""A response as a model gives it: cleared of what does not belong to it, and the boxes in it.
+
+What is done here takes time linear in the text, whatever it is made of: no regular expression repeats anything without
+a bound where it may start anywhere.
+"""
 
 import re
+from typing import NamedTuple
 
 
-_CHAT_MARKER = re.compile(r"<\|\w{1,20}\|>|</s>")
+MAX_RESPONSE_CHARS = 100_000  # 25,000 tokens or more; what stands further from the end is not the final answer
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_TAGGED = re.compile(r"<answer>((?:(?!<answer>).)*)</answer>", re.DOTALL | re.IGNORECASE)
-_COURTESY = re.compile(
-    r"[\s*]*\b(?:I hope (?:it|this|that)\b|(?:Please )?[Ll]et me know\b|(?:Please )?[Ff]eel free\b|Hope (?:it|this|that)\b"
-    r"|(?:Do|If|Would) you\b|This is (?:the|my|our) (?:final )?(?:answer|solution)\b|Thank you\b|Is there anything\b|Good luck\b)[^\n]*\s*\Z"
+_INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
+_CHAT_MARKER = re.compile(r"<\|\w{1,20}\|>|</s>")  # <|im_end|>
+_FENCE = re.compile(r"^[ \t]{0,8}```\w{0,20}[ \t]*$", re.MULTILINE)  # ```python
+_SPACES = re.compile(r"\s{3,}")
+_ANSWER_TAG = re.compile(r"<(/?)(?:final_?)?answer>|\[(/?)(?:final_?)?answer\]", re.IGNORECASE)
+_COURTESY = re.compile(  # I hope this helps!
+    r"[\s*]{0,4}\b(?:I hope (?:it|this|that)\b|(?:Please )?[Ll]et me know\b|(?:Please )?[Ff]eel free\b|Hope (?:it|this|that)\b"
+    r"|(?:Do|If|Would) you\b|This is (?:the|my|our) (?:final )?(?:answer|solution)\b(?!\s*:)|Thank(?:s| you)\b|Is there anything\b"
+    r"|Good luck\b|Done[.!])[^\n]*\s*\Z"
 )
+_COURTESY_CHARS = 300
 
 
 def response_of(text: str) -> str:
     """`text` without the next turns that a model invents, without finished thinking, and without courtesies.
+
+    Only the last `MAX_RESPONSE_CHARS` characters count, and no run of white space is longer than two.
 
     Example:
 
     >>> response_of("<think>Is it 4? No.</think>It is 5. I hope it is correct.<|im_end|>")
     'It is 5.'
     """
-    text = re.sub(r"^\s*```\w*\s*$", "", text.translate(_FULL_WIDTH), flags=re.MULTILINE).strip()
-    while marker := _CHAT_MARKER.search(text):
-        text = text[: marker.start()].rstrip() or text[marker.end() :].lstrip()
+    text = text[-MAX_RESPONSE_CHARS:].translate(_FULL_WIDTH).translate(_INVISIBLE)
+    text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", _FENCE.sub("", text))
+    text = next((turn for part in _CHAT_MARKER.split(text) if (turn := part.strip())), "")
     _, closed, rest = text.rpartition("</think>")
     text = rest.strip() if closed and rest.strip() else text
-    if tagged := _TAGGED.findall(text):
-        text = tagged[-1].strip()
-    while courtesy := _COURTESY.search(text, max(0, len(text) - 300)):
+    text = _without_open_thinking(text)
+    text = _tagged(text) or text
+    while courtesy := _COURTESY.search(text, max(0, len(text) - _COURTESY_CHARS)):
         text = text[: courtesy.start()].rstrip()
     return text
 
 
+def _without_open_thinking(text: str) -> str:
+    """`text` up to a "<think>" that nothing closes, unless there is a box behind it."""
+    before, opened, thinking = text.partition("<think>")
+    return before + opened if opened and "</think>" not in thinking and not boxes_of(thinking) else text
+
+
+def _tagged(text: str) -> str | None:
+    """What stands in the last pair of tags, <answer>...</answer>."""
+    start, found = None, None
+    for tag in _ANSWER_TAG.finditer(text):
+        if "/" not in tag[0]:
+            start = tag.end()
+        elif start is not None:
+            start, found = None, text[start : tag.start()].strip()
+    return f"Answer: {found}" if found and "\n" not in found and not boxes_of(found) else found
+
+
 # Boxes -------------------------------------------------------------------------------------------------------------
 
-_BOX_TOKEN = re.compile(
-    r"\\+(?:boxed|fbox|framebox)\s*(?:\{|(?P<bare>\d+(?![\w.{])|[A-Za-z](?![\w{])|\\[dt]?frac\{\w+\}\{\w+\}))|\\.|[{}]",
+
+class Box(NamedTuple):
+    """Where a box starts and ends, and where its content does."""
+
+    start: int
+    content_start: int
+    content_end: int
+    end: int
+
+
+_BOX_TOKEN = re.compile(  # \boxed{, \boxed 5, \boxed\frac{1}{2}, an escaped character, or a brace
+    r"\\{1,4}(?:boxed|fbox|framebox)\s*"
+    r"(?:\{|(?P<bare>\d{1,40}(?![\w.{])|[A-Za-z](?![\w{])|\\[dt]?frac\{\w{1,40}\}\{\w{1,40}\}))|\\.|[{}]",
     re.DOTALL,
 )
+_BLANK = re.compile(  # an empty box, \boxed{\text{ }}, says nothing
+    r"(?:\\(?:text|mbox)\{\s*\}|\\(?:h?phantom|hspace)\{[^{}]{0,80}\}|\\q?quad(?![a-z])|\\[,;:! ]|[\s$~_]|\\_)*"
+)
 _SPACE = r"(?:\\[()\[\],;! ]|\\q?quad|[\s$.])*"
-_BETWEEN = re.compile(  # two boxes of one list
-    rf"{_SPACE}(?:[,;&+]+|(?:,\s*)?(?:\w+\s+){{0,3}}(?:and|or)\b|,?\s*\\text\{{[^{{}}]*\b(?:and|or)\s*\}})(?:{_SPACE}\w{{1,2}}(?:_\w)?\s*=)?{_SPACE}"
+_MAX_GAP_CHARS = 60
+_BETWEEN = re.compile(  # two boxes of one list: a comma, "and", "or $x_2 =$"
+    rf"{_SPACE}(?:[,;&+]+|(?:,\s*)?(?:\w+\s+){{0,3}}(?:and|or)\b|,?\s*\\text\{{[^{{}}]*\b(?:and|or)\s*\}})"
+    rf"(?:{_SPACE}\w{{1,2}}(?:_\w)?\s*=)?{_SPACE}"
 )
 
 
-def boxes_of(text: str) -> list[tuple[int, int, str]]:
-    """Start, end and content of each box whose braces balance, in the order of starts; one pass, linear."""
+def boxes_of(text: str) -> list[Box]:
+    r"""Each box whose braces balance and that is not empty, in the order of starts; one pass.
+
+    Example:
+
+    >>> [r"a \boxed{b} c"[box.content_start : box.content_end] for box in boxes_of(r"a \boxed{b} c")]
+    ['b']
+    """
     opened: list[tuple[int, int] | None] = []  # a box: where it starts and its content does; another brace: None
-    found: list[tuple[int, int, str]] = []
+    found: list[Box] = []
     for token in _BOX_TOKEN.finditer(text):
         if token["bare"]:
-            found.append((*token.span(), token["bare"]))
+            found.append(Box(token.start(), token.start("bare"), token.end(), token.end()))
         elif "box" in token[0]:
             opened.append(token.span())
         elif token[0] == "{":
             opened.append(None)
         elif token[0] == "}" and opened and (box := opened.pop()) is not None:
-            content = text[box[1] : token.start()]
-            if not re.fullmatch(r"(?:\\text\{\s*\}|\s|\$)*", content):  # an empty box says nothing
-                found.append((box[0], token.end(), content))
+            blank = _BLANK.match(text, box[1], token.start())
+            if blank is None or blank.end() < token.start():
+                found.append(Box(*box, token.start(), token.end()))
     return sorted(found)
 
 
 def last_boxes(text: str) -> tuple[str, int] | None:
-    """The last box, together with those that make one list with it, and where it ends."""
+    r"""The last box, together with those that make one list with it, and where it ends.
+
+    Example:
+
+    >>> last_boxes(r"First \boxed{7}. Now $x = \boxed{1}$ or $x = \boxed{2}$")
+    ('1, 2', 54)
+    """
     boxes = boxes_of(text)
     if not boxes:
         return None
-    contents = [boxes[-1][2]]
+    chosen = [boxes[-1]]
     for before, after in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
-        gap = text[before[1] : after[0]]
-        if before[1] > after[0] or len(gap) > 60 or not (_BETWEEN.fullmatch(gap) or not gap):
+        num_between = after.start - before.end
+        if not 0 <= num_between <= _MAX_GAP_CHARS or not (
+            num_between == 0 or _BETWEEN.fullmatch(text, before.end, after.start)
+        ):
             break
-        contents.append(before[2])
-    return ", ".join(dict.fromkeys(content.strip() for content in reversed(contents))), boxes[-1][1]
+        chosen.append(before)
+    contents = [text[box.content_start : box.content_end].strip() for box in reversed(chosen)]
+    return ", ".join(dict.fromkeys(contents)), boxes[-1].end

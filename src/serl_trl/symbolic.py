@@ -3,6 +3,7 @@
 Importing this module is what makes a worker slow to start, so that nothing imports it before an answer needs it.
 """
 
+import cmath
 import logging
 from dataclasses import replace
 from functools import lru_cache
@@ -46,7 +47,17 @@ def number(form: str) -> complex | None:
     value = sympy.N(expression, NUM_DIGITS, chop=True)
     if not (isinstance(value, sympy.Expr) and value.is_number and value.is_finite):
         return None
-    return complex(value)
+    return _complex(value)
+
+
+def _complex(value: sympy.Expr) -> complex | None:
+    """None where a float overflows, at 10^{400}, or where all that is left of a number, 10^{-400}, is 0."""
+    try:
+        approximation = complex(value)
+    except OverflowError:
+        return None
+    is_lost = approximation == 0 and value != 0
+    return approximation if cmath.isfinite(approximation) and not is_lost else None
 
 
 @lru_cache(maxsize=MAX_CACHED)

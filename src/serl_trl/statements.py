@@ -1,0 +1,193 @@
+"""Answers that a response states in words: "the answer is 12", "Answer: 12", `#### 12`, "12 is the answer"."""
+
+import re
+from collections.abc import Callable
+
+from .latex import MAX_ANSWER_CHARS
+
+
+MAX_STATED_CHARS = 10_000  # from the end: what is called the answer further up and never again is an early guess
+MAX_LEADS = 30  # "the answer is" tried, from the last one back
+
+# What is read ------------------------------------------------------------------------------------------------------
+
+# 12, -1,250.50, $3.20, 3/4, 1 3/4, 50\%
+DIGITS = (
+    r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?(?:\d{1,3}(?:[,\u202f\u2009\u00a0]\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+\s(?=\d+/\d)|\d+)?"
+    r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+)?"
+    r"(?:\s?\\?%)?"
+)
+NUMBER = re.compile(rf"(?<![\w.,\\^_{{/-]){DIGITS}(?![\w/^])")
+_FORMULA = rf"{{1,{MAX_ANSWER_CHARS}}}"
+MATH = re.compile(  # a formula between $$, \[ \], \begin{align}, \( \) or $ $; a price, $5 and $7, is none
+    rf"\$\$(.{_FORMULA}?)\$\$|\\\[(.{_FORMULA}?)\\\]"
+    rf"|\\begin\{{(?:align|equation|gather)\*?\}}(.{_FORMULA}?)\\end\{{(?:align|equation|gather)\*?\}}"
+    rf"|\\\((.{_FORMULA}?)\\\)|(?<!\\)\$(?!\d[\d,.]{{0,40}}(?:\s|$))((?:[^$\n\\]|\\.|\n(?!\n)){_FORMULA})\$"
+    rf"|(?<!\\)\$(\d[\d,.]{{0,40}}(?:\s*[^\s$\w][^$\n]{_FORMULA}(?<=[\w)}}\]]))?)\$(?!\d)",
+    re.DOTALL,
+)
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\*?\}")
+_CUT_COMMAND = re.compile(r"\\boxed|(?:^|\$|\\\(|\\\[|\s)\\b?o?x?e?d?$")
+_UNFINISHED = re.compile(r"(?:\b(?:or|and|is|are|the|of)|[=,:]|</?think>)\s*$", re.IGNORECASE)
+
+
+def is_complete(text: str) -> bool:
+    """Whether all that `text` opens is closed: a response that was cut off leaves a brace, a formula or a command."""
+    pairs = (("{", "}"), ("\\(", "\\)"), ("\\[", "\\]"))
+    return all(text.count(start) == text.count(end) for start, end in pairs) and not _CUT_COMMAND.search(text)
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether `text` ends where no sentence does: "5 and", "x ="."""
+    return bool(_UNFINISHED.search(text))
+
+
+def num_words(text: str) -> int:
+    """Words of two letters or more; a command is none."""
+    return len(_WORD.findall(_ENVIRONMENT.sub("", text)))
+
+
+def formula_in(match: re.Match[str]) -> str:
+    """What stands between the delimiters of a match of MATH."""
+    return next(group for group in match.groups() if group is not None)
+
+
+# What leads to it --------------------------------------------------------------------------------------------------
+
+FOREIGN_LEAD = (  # la respuesta es, \u7b54\u6848\u662f
+    r"\b(?:respuesta|r\u00e9ponse|antwort|risposta|resposta|\u043e\u0442\u0432\u0435\u0442)\b[^\n.:=?]{0,40}?(?:\b(?:es|est|ist|lautet|\u00e8|\u00e9)(?!\w)|:)|\bist\s(?:die|meine|unsere)\sAntwort\b:?"
+    r"|(?:\u7b54\u6848|\u7b54\u3048|\u7b54)\s*(?:\u662f|\u4e3a|\u70ba|\u306f|[:\uff1a])|(?:\uc815\ub2f5|\ub2f5)\s*(?:\uc740|:)"
+    r"|(?:\u0627\u0644\u062c\u0648\u0627\u0628|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0909\u0924\u094d\u0924\u0930)\s*:"
+)
+_ARROW = r"(?:[-\u2013\u2014\u2190-\u21ff\u2794-\u27be]|->)"
+_LEAD = re.compile(
+    r"####|\bAns\b\s*[.:=]|^A:(?=\s)"
+    r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
+    r"|(?<![A-Za-z])(?P<final>final[\s_]{1,2})?(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
+    rf"(?:\s*{_ARROW}\s"
+    r"|(?:(?!\\f?box)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
+    r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
+    rf"|{FOREIGN_LEAD}",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SET_APART = r"\*\*[^*\n]{1,60}\*\*|\$[^$\n]{1,80}\$|\\\(.{1,80}?\\\)|[-\w./,^()%]{1,30}"
+_SEVERAL_WORDS = r"(?:[^\s.?!]|\.(?=\d)){1,30}(?:\s(?:[^\s.?!]|\.(?=\d|m\b)){1,30}){0,5}"
+_THE_ANSWER = (
+    r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?(?:answer|solution)\b(?!\s*(?:to|of)\s+(?:part|step))"
+)
+_TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several words are
+    rf"(?:^|[.!?]\s+|=>|\u21d2|\bget\b|\bgives\b|\bobtain\b)\s*({_SET_APART})\s+(?:is|as)\s+{_THE_ANSWER}"
+    rf"|\bmakes\s+({_SET_APART})\s+{_THE_ANSWER}"
+    rf"|^(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
+    re.MULTILINE,
+)
+_NO_VALUE = re.compile(r"(?:this|that|which|it|what|here|not)\b", re.IGNORECASE)
+_RETRACTION = re.compile(  # ... 3. Wait, I forgot a term.
+    r"[^.\n?!]{0,80}(?:[.?!]|\.{3})\s*(?:But )?(?:Wait|Hmm|No\b|Actually|Hold on|no, wait|That(?:'s| is) (?:not|wrong|incorrect))"
+    r"|[^.\n?!]{0,80}?,?\s+but\s+(?:let me|let's|I (?:need|should|have to))\b"
+)
+_DOUBT = re.compile(  # I thought that the answer is 3
+    r"(?:thought|guess\w{0,5}|assumed|seems?)\s+(?:that\s+|like\s+)?(?:the\s+)?(?:final\s+)?$", re.IGNORECASE
+)
+
+
+def is_taken_back(text: str, lead: re.Match[str]) -> bool:
+    """Whether a statement is only what the writer thought at first: "I thought the answer is 3. Wait, ..."."""
+    return bool(_DOUBT.search(text[max(0, lead.start() - 40) : lead.start()]) or _RETRACTION.match(text, lead.end()))
+
+
+# What follows it ---------------------------------------------------------------------------------------------------
+
+_OPENING = re.compile(r"^(?:[\s*:_`>\"'\u201c,]|[-\u2022](?=\s)|=>|\.{2,}|\u2026|\\(?=\n))+")
+_GOES_ON = re.compile(  # nothing that would continue a list of formulas
+    r"[\s.*!\u3002]*$|[\u3002\u0964\u3067\uc785\uc774]|\s+(?!and\b|or\b)[a-z(]|[.,;:!]|\s*\n"
+)
+_SENTENCE_END = re.compile(
+    r"\n|(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bsq)[.!?](?=\s|$|\*)|\s+(?:but|and not|rather than|instead of|not)\b|[\u3002\u0964]|[\s*\"$]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\ub2e4)|\s+\((?!mod)(?=[^()]{0,80}[A-Za-z]{2})|[,;]\s+(?!and\b|or\b)(?=[A-Za-z]{2})|\s+(?:because|since|as|which|where|when|if|so)\b"
+    r"|\s+and\s+(?:she|he|it|they|we|the|this|there)\b"
+)
+_FILLER = re.compile(  # the answer is *therefore approximately* 12
+    r"(?:(?:therefore|thus|then|also|probably|most likely|likely|definitely|now|of course|, I think|I think|approximately|about|roughly|simply|just|only|exactly"
+    r"|equal to|(?:written|expressed) as|indeed|clearly|the (?:number|value))\b[\s,:]*)+",
+    re.IGNORECASE,
+)
+NOT_AN_ANSWER = re.compile(
+    r"(?:not|that|to|found|obtained|given|in|an?(?=\s+[a-z])|we|by|what|correct|wrong|incorrect|[Tt]he|unclear|unknown|I(?=\s)|needed|required"
+    r"|(?:greater|less|more|larger|smaller|bigger)\s+than|at (?:least|most)|between)\b|I'm|[?_]|\\_"
+)
+_MAX_PLACEHOLDER_CHARS = 60
+_PLACEHOLDER = re.compile(  # your answer here, ...
+    r"(?!\\\{\s*\\\})\W*(?:(?:insert )?(?:the|your|my|final)?\s*(?:final\s*)?(?:answer|result|solution)(?:\s*here)?|TBD|TODO|\\[lcd]?dots|\\text\{\s*(?:(?:your |final )?answer)?\s*\})?\W*",
+    re.IGNORECASE,
+)
+
+
+def is_placeholder(answer: str) -> bool:
+    """Whether something stands where the answer should: `\\ldots`, "your answer here", punctuation."""
+    return len(answer) <= _MAX_PLACEHOLDER_CHARS and bool(_PLACEHOLDER.fullmatch(answer))
+
+
+def _leading_math(text: str) -> str | None:
+    """The formula in dollars, `\\(` or `\\[` that `text` begins with, unless it goes on (`$2$ and $3$`)."""
+    display = MATH.match(text)
+    return formula_in(display) if display and _GOES_ON.match(text, display.end()) else None
+
+
+def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str | None:
+    """The answer that follows "the answer is", or None if what follows is not one.
+
+    Example:
+
+    >>> statement(" therefore **12**, because 3 + 9 = 12."), statement(" found by adding")
+    ('12', None)
+    """
+    rest = _OPENING.sub("", rest[:MAX_ANSWER_CHARS])
+    if filler := _FILLER.match(rest):
+        rest = rest[filler.end() :]
+    if filler := _FILLER.match(rest):
+        rest = rest[filler.end() :]
+    for _ in range(2):
+        if (formula := _leading_math(rest.lstrip())) is not None:
+            return formula
+        if (end := _SENTENCE_END.search(rest)) and end[0] == "?":
+            return None
+        rest = rest[: end.start() if end else None].strip(' *_`"').removesuffix("\\").rstrip(' "')
+        rest = _FILLER.sub("", rest, count=1)
+        rest = (
+            re.sub(r"[\"\s]{0,4}\}{1,4}$", "", rest) if rest.count("}") > rest.count("{") else rest
+        )  # {"answer": 12}
+    if not is_complete(rest) or re.search(r"\b(?:and|or|is)$", rest):
+        return None
+    if re.match(r"that\s", rest) and len(set(NUMBER.findall(rest))) == 1:
+        return NUMBER.findall(rest)[0]  # that she has 12 apples
+    number = NUMBER.match(rest)
+    if number and num_words(rest) > 6:
+        return number[0]  # 12 distinct sequences that meet the given conditions
+    return None if not_an_answer.match(rest) or num_words(rest) > 6 else rest
+
+
+def _is_turned(value: str, read: Callable[[str], str | None]) -> bool:
+    return not _NO_VALUE.match(value) and read(value) is not None
+
+
+def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool, int] | None:
+    """The last answer that `text` states in words, whether it is called final, and where.
+
+    Example:
+
+    >>> stated("I thought the answer is 3. Wait, no. The final answer is 4.")
+    ('4', True, 56)
+    """
+    offset = max(0, len(text) - MAX_STATED_CHARS)
+    text = text[offset:]
+    turned = next((m for m in reversed([*_TURNED_LEAD.finditer(text)]) if _is_turned(formula_in(m), read)), None)
+    for lead in [*_LEAD.finditer(text)][: -MAX_LEADS - 1 : -1]:
+        if is_taken_back(text, lead):
+            continue
+        if turned and turned.end() >= lead.start():
+            break
+        answer = read(text[lead.end() : lead.end() + MAX_ANSWER_CHARS])
+        if answer and not is_placeholder(answer):
+            return answer, bool(lead["final"]), offset + lead.end()
+    return (formula_in(turned).strip('*$"'), "final" in turned[0], offset + turned.end()) if turned else None
