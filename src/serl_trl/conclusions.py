@@ -61,7 +61,6 @@ _LAST_RESULT = re.compile(rf"=\s*({DIGITS})(?![\w/])")
 _UNIT_AT_END = r"(?:\s*(?:\\?[%$\u20ac\u00a3\u00b0]|o'clock|[A-Za-z\u00b2\u00b3/]{1,5}(?![A-Za-z]))){0,2}[\s.!*]*$"
 _SAYS = re.compile(rf"(?:\bis|\bare|\b[Ii]t's|\b[Mm]ust be|\bgives|:)\s+({DIGITS}){_UNIT_AT_END}")
 _COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")  # She has 42 left.
-_COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")  # She has 42 left.
 _ONE_FORMULA = re.compile(r"[\s.!]*|\s+is (?:the|our) (?:solution|answer)\.?")
 
 

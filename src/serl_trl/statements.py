@@ -145,8 +145,6 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
     rest = _OPENING.sub("", rest[:MAX_ANSWER_CHARS])
     if filler := _FILLER.match(rest):
         rest = rest[filler.end() :]
-    if filler := _FILLER.match(rest):
-        rest = rest[filler.end() :]
     for _ in range(2):
         if (formula := _leading_math(rest.lstrip())) is not None:
             return formula
