@@ -99,7 +99,10 @@ def group_report(failures):
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("seed", range(5))
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 12))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_vote_groups(seed):
     failures = list(group_failures(seed))
     num_lost = sum(not is_won for *_, is_won in failures)

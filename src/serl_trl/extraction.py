@@ -85,7 +85,7 @@ _CLAUSE = re.compile(
     r"\b(?:I|I'm|me|we|us|let|let's|is|are|was|were|be|can|cannot|can't|do|don't|not)\b|\w[.!?]\s+\w|,\s+and\b",
     re.IGNORECASE,
 )
-_IT_IS = re.compile(r"^(?:It's|It is|That's)\s+(?=\S)")
+_IT_IS = re.compile(r"^(?:It|That|This)(?:'s|\s+(?:is|must be|would be))\s+(?=\S)")
 _COPULA = re.compile(r"^.*?\b(?:is|are|was|were)\b")
 
 

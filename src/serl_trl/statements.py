@@ -66,7 +66,7 @@ _LEAD = re.compile(
     r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
     r"|(?<![A-Za-z])(?P<final>final[\s_]{1,2})?(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
     rf"(?:\s*{_ARROW}\s"
-    r"|(?:(?!\\f?box)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
+    r"|(?:(?!\\f?box|\bnot\b|\bcannot\b|n't\b)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
     r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
     rf"|{FOREIGN_LEAD}",
     re.IGNORECASE | re.MULTILINE,
