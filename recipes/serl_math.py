@@ -32,8 +32,10 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
+from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
+from serl_trl.files import column_of, read_rows
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import instruction_table, learning_curves
 from serl_trl.tiny import CHECKPOINT, word_problems
@@ -64,8 +66,9 @@ class SeRLScriptArguments(ScriptArguments):
         default=None,
         metadata={
             "help": "YAML file with the keys 'user' (a text with {instruction}), 'system' and 'examples' (a list of "
-            "'instruction' and 'response', shown as earlier turns). Default: the bare prompt as a user message, or as "
-            "plain text if the tokenizer has no chat template."
+            "'instruction' and 'response', shown as earlier turns), 'continues_list' (true: new prompts are asked for by an "
+            "unfinished list as plain text). Default: the bare prompt as a user message, or as plain text if the "
+            "tokenizer has no chat template."
         },
     )
     eval_file: str | None = field(
@@ -82,6 +85,13 @@ class SeRLScriptArguments(ScriptArguments):
         metadata={"help": "Also measure 128 problems with 4 samples each, every so many optimiser steps; 0: never."},
     )
     eval_batch_size: int = field(default=256, metadata={"help": "Completions generated at a time while measuring."})
+    answer_type: str = field(
+        default="math",
+        metadata={
+            "help": "What answers are: 'math' (expressions), 'number', 'choice' (a letter from A to J) or 'text'.",
+            "choices": list(ANSWER_TYPES),
+        },
+    )
     reward_funcs: list[str] = field(
         default_factory=lambda: ["vote"],
         metadata={
@@ -96,6 +106,7 @@ class SeRLScriptArguments(ScriptArguments):
             raise ValueError(
                 f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
             )
+        answer_kind(self.answer_type)  # raises if there is no such type
         unknown = set(self.reward_funcs) - set(REWARDS)
         if unknown:
             raise ValueError(f"--reward_funcs has {', '.join(sorted(unknown))}; choose from {', '.join(REWARDS)}.")
@@ -104,7 +115,7 @@ class SeRLScriptArguments(ScriptArguments):
 # Rewards -----------------------------------------------------------------------------------------------------------
 
 
-def coin_flip(seed: int) -> Any:
+def coin_flip(seed: int, answer_type: str) -> Any:
     """A control arm: a reward that knows nothing."""
     rng = random.Random(seed + PartialState().process_index)
 
@@ -114,7 +125,7 @@ def coin_flip(seed: int) -> Any:
     return coin_flip_reward
 
 
-def box(seed: int) -> Any:
+def box(seed: int, answer_type: str) -> Any:
     """A control arm: a reward for the form alone."""
 
     def box_reward(completions: list, **kwargs: Any) -> list[float]:
@@ -125,8 +136,8 @@ def box(seed: int) -> Any:
 
 
 REWARDS = {
-    "vote": lambda seed: MajorityVoteReward(),
-    "truth": lambda seed: GroundTruthReward(),
+    "vote": lambda seed, answer_type: MajorityVoteReward(answer_type),
+    "truth": lambda seed, answer_type: GroundTruthReward(answer_type),
     "coin_flip": coin_flip,
     "box": box,
 }
@@ -135,40 +146,11 @@ REWARDS = {
 # Prompts and models ------------------------------------------------------------------------------------------------
 
 
-def _one_of(names: tuple[str, ...]) -> str:
-    return ", ".join(repr(name) for name in names[:-1]) + f" or {names[-1]!r}"
-
-
-def read_json_lines(path: str) -> list[dict[str, Any]]:
-    """The rows of a file that can hold prompts; says what is wrong with any other."""
-    if not Path(path).is_file():
-        raise ValueError(f"There is no file {path}; give a JSON Lines file with a field {_one_of(PROMPT_FIELDS)}.")
-    rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}, is not JSON: {error.msg}.") from None
-    if not rows:
-        raise ValueError(f"{path} is empty; give a JSON Lines file with a field {_one_of(PROMPT_FIELDS)}.")
-    return rows
-
-
-def prompts_of(rows: list[dict[str, Any]], origin: str) -> list[Any]:
-    """The prompts of rows under whichever of the known fields they have."""
-    for name in PROMPT_FIELDS:
-        if all(isinstance(row, dict) and row.get(name) for row in rows):
-            return [row[name] for row in rows]
-    fields = sorted({key for row in rows if isinstance(row, dict) for key in row})
-    raise ValueError(f"{origin} has the fields {fields}; every row needs a field {_one_of(PROMPT_FIELDS)}.")
-
-
 def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
     """The unlabelled prompts, in a column `prompt`; the column `answer` is kept only for the reward 'truth'."""
     if script_args.seed_file:
         origin = script_args.seed_file
-        rows = read_json_lines(origin)
+        rows = read_rows(origin, PROMPT_FIELDS)
     elif script_args.dataset_name:
         origin = script_args.dataset_name
         try:
@@ -181,7 +163,7 @@ def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
     else:
         origin = "the laboratory"
         rows = word_problems(script_args.num_seeds or 200, "seeds").to_list()
-    columns = {"prompt": prompts_of(rows, origin)}
+    columns = {"prompt": column_of(rows, PROMPT_FIELDS, origin)}
     if "truth" in script_args.reward_funcs:
         if training_args.self_instruct or any(row.get("answer") is None for row in rows):
             raise ValueError(
@@ -203,8 +185,8 @@ def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
 def load_held_out(script_args: SeRLScriptArguments) -> tuple[list[Any], list[str]]:
     """Problems to measure on, with their answers; none where none were given."""
     if script_args.eval_file:
-        rows = read_json_lines(script_args.eval_file)[: script_args.num_eval_problems]
-        prompts = prompts_of(rows, script_args.eval_file)
+        rows = read_rows(script_args.eval_file, PROMPT_FIELDS)[: script_args.num_eval_problems]
+        prompts = column_of(rows, PROMPT_FIELDS, script_args.eval_file)
         labelled = [
             (p, str(row["answer"])) for p, row in zip(prompts, rows, strict=True) if row.get("answer") is not None
         ]
@@ -225,7 +207,7 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     except (TypeError, yaml.YAMLError) as error:
         raise ValueError(
-            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples'."
+            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples', 'continues_list'."
         ) from None
 
 
@@ -317,6 +299,7 @@ def run(job: Job) -> None:
             job.tokenizer,
             job.held_out[:num_problems],
             job.answers[:num_problems],
+            answer_type=job.script_args.answer_type,
             num_samples=num_samples,
             max_new_tokens=job.training_args.max_completion_length,
             batch_size=job.script_args.eval_batch_size,
@@ -359,7 +342,7 @@ def build_trainer(job: Job) -> SeRLTrainer:
     args, dataset = job.training_args, job.seeds
     trainer = SeRLTrainer(
         job.model,
-        reward_funcs=[REWARDS[name](args.seed) for name in job.script_args.reward_funcs],
+        reward_funcs=[REWARDS[name](args.seed, job.script_args.answer_type) for name in job.script_args.reward_funcs],
         args=args,
         train_dataset=SelfInstructDataset.from_config(dataset, args, job.template) if args.self_instruct else dataset,
         processing_class=job.tokenizer,

@@ -13,7 +13,9 @@ from test_serl_trainer import SETTINGS, seeds
 
 
 def main(output_dir: Path) -> None:
-    settings = SETTINGS | {"per_device_train_batch_size": 2, "generation_batch_size": 16, "max_steps": 2}
+    # Three groups of four over two processes of six rows: the second group straddles them.
+    layout = {"per_device_train_batch_size": 2, "generation_batch_size": 12, "gradient_accumulation_steps": 3}
+    settings = SETTINGS | layout | {"num_instructions": 6, "max_steps": 2}
     args = SeRLConfig(output_dir=str(output_dir), **settings)
     trainer = SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds())
     rollouts = []

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What both processes of a run saw; two rows a forward pass and groups of four, so that groups straddle them."""
+    """What both processes of a run saw."""
     folder = tmp_path_factory.mktemp("two_processes")
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -37,9 +37,10 @@ def test_both_processes_have_the_same_instructions_and_parameters(ranks):
 
 
 @pytest.mark.multiprocess
-def test_votes_are_taken_over_whole_groups(ranks):
+def test_a_group_that_straddles_the_processes_is_voted_on_as_in_one(ranks):
     reward = MajorityVoteReward()
     for first, second in zip(ranks[0]["rollouts"], ranks[1]["rollouts"], strict=True):
+        assert len(first["completions"]) == len(second["completions"]) == 6
         texts = first["completions"] + second["completions"]
         expected = [value for i in range(0, len(texts), 4) for value in reward.vote(texts[i : i + 4]).rewards]
         assert first["rewards"] == second["rewards"] == expected

@@ -1,3 +1,5 @@
+# ruff: noqa: RUF001 (Cyrillic is the point)
+
 import json
 import random
 
@@ -8,6 +10,7 @@ from serl_trl.filters import LengthFilter, NoveltyFilter
 from serl_trl.novelty import NoveltyIndex
 from serl_trl.prompts import PromptTemplate, Reply
 from serl_trl.self_instruct import SelfInstructDataset
+from serl_trl.serl_config import SeRLConfig
 from serl_trl.voting import majority_vote
 
 
@@ -50,6 +53,17 @@ def test_regenerate_fills_every_slot_with_something_novel():
     for text in prompts:
         assert index.is_novel(text)
         index.add(text)
+
+
+@pytest.mark.parametrize(("tokenizer", "is_kept"), [("rouge", False), ("unicode", True)])
+def test_the_configured_words_decide_what_is_novel(tokenizer, is_kept):
+    # rouge-score sees "5 3" in both
+    seeds, written = ["У Маши 5 яблок и 3 груши, сколько фруктов?"], "Поезд едет 5 часов и 3 минуты до города."
+    settings = {"num_few_shot": 1, "num_instructions": 16, "novelty_tokenizer": tokenizer}
+    args = SeRLConfig(output_dir="out", use_cpu=True, report_to="none", **settings)
+    novelty = SelfInstructDataset.from_config(seeds, args).filters[-1]
+    assert isinstance(novelty, NoveltyFilter)
+    assert novelty(written).kept == is_kept
 
 
 def test_nothing_kept_once_is_kept_again():
@@ -125,12 +139,13 @@ def test_template_applies_to_written_instructions():
     assert dataset.prompt(0) == [{"role": "user", "content": dataset.queue[0].text + " Box it."}]
 
 
-def test_plain_seeds_are_continued_as_plain_text():
-    dataset = SelfInstructDataset(SEEDS, num_instructions=1)
+@pytest.mark.parametrize("template", [None, PromptTemplate(continues_list=True)])
+def test_plain_seeds_are_continued_as_plain_text(template):
+    dataset = SelfInstructDataset(SEEDS, num_instructions=1, prompt_template=template)
     asked = []
     dataset.regenerate(lambda prompts, seed: asked.extend(prompts) or novel_writer(prompts, seed), 0)
     assert asked[0].endswith("\n9.")
-    assert isinstance(dataset.prompt(0), str)
+    assert isinstance(dataset.prompt(0), str if template is None else list)
 
 
 def test_saved_file_holds_votes_and_verdicts(tmp_path):

@@ -68,6 +68,7 @@ def test_another_schedule_is_not_given_the_minimum_of_the_default():
         ({"max_vote_share": 1.2}, "max_vote_share=1.2"),
         ({"seed_fraction": 25}, "seed_fraction is 25"),
         ({"novelty_threshold": 0}, "novelty_threshold is 0"),
+        ({"novelty_tokenizer": "bytes"}, "'bytes'; choose one of rouge, unicode"),
         ({"min_instruction_words": 200}, "min_instruction_words=200"),
         ({"num_few_shot": 0}, "num_few_shot is 0"),
         ({"num_instructions": 15}, "num_instructions is 15"),

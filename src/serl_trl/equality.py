@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from .bounded import BoundedWorker, Outcome
+from .fingerprint import is_certainly_different
 from .latex import (
     DECIMAL_COMMA,
     EXACT,
@@ -262,6 +263,8 @@ def _compare_by_algebra(a: str, b: str, deadline: Deadline) -> Comparison:
             return Comparison(False, "too_long")
         if not _is_tame(form):
             return Comparison(False, "untame")
+    if is_certainly_different(a, b):
+        return UNEQUAL
     values = [_asked(_number, form, deadline=deadline) for form in (a, b)]
     if reason := next((value.reason for value in values if value.reason), None):
         return Comparison(False, reason)

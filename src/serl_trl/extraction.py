@@ -68,8 +68,10 @@ def _tidy(answer: str) -> str | None:
 
 def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, str] | None:
     """The answer that `text` marks as final, by a box or in words, and which of the two."""
-    boxes, said = last_boxes(text), stated(text, read)
-    if said and (boxes is None or (said[1] and said[2] > boxes[1])):
+    boxes = last_boxes(text)
+    rest = text[boxes[1] :] if boxes else text  # behind a box only "the final answer is" counts
+    said = stated(rest, read) if boxes is None or "final" in rest.lower() else None
+    if said and (boxes is None or said[1]):
         answer = _tidy(said[0])
         return (answer, "statement") if answer else None
     answer = _tidy(_LEAD_IN_BOX.sub("", boxes[0])) if boxes else None

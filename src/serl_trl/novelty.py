@@ -1,30 +1,23 @@
 """A growing bank of texts that says how similar a new text is to any of them, in exact ROUGE-L."""
 
+from array import array
+from collections.abc import Iterator
+
 import numpy as np
-from rapidfuzz import process
-from rapidfuzz.distance import Indel, LCSseq
-from rouge_score.tokenize import tokenize
+from numpy.typing import NDArray
+
+from .shards import MAX_SHARD_TEXTS, ROUNDING, Query, Shard, Texts
+from .words import TOKENIZERS
 
 
-# Two scores closer than this may be equal up to rounding; such pairs are scored again as rouge-score does it.
-_ROUNDING = 1e-9
+# The newest texts, up to this number, have no index, which would cost more than it saves: all are compared.
+_TAIL_TEXTS = 256
 
-# rapidfuzz is less precise about its cutoff than about its scores: pairs 1e-9 above it get lost, pairs 1e-7 do not.
-_CUTOFF_SLACK = 1e-4
+# The newest shard takes in the tail until it has this many texts: each shard costs a question some 0.1 ms.
+_YOUNG_TEXTS = 8 * _TAIL_TEXTS
 
-# The id of every word that is not in the bank. No bank entry holds it, so it matches nothing.
-_UNKNOWN = 0
-
-
-def _rouge_l(tokens: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """ROUGE-L F1 of two sequences that are not empty, in rouge-score's own order of operations.
-
-    That order matters: 7 common words of 7 and 13 have F1 = 14 / 20, which rouge-score rounds to a number above 0.7,
-    though 14 / 20 itself is not: a threshold of 0.7 would decide the other way.
-    """
-    num_common = LCSseq.similarity(tokens, other)
-    precision, recall = num_common / len(tokens), num_common / len(other)
-    return 2 * precision * recall / (precision + recall) if num_common else 0.0
+# Texts scored in a first batch, those with the highest bounds: mostly the closest text is among them.
+_FIRST_BATCH = 128
 
 
 class NoveltyIndex:
@@ -32,18 +25,24 @@ class NoveltyIndex:
 
     Similarity is ROUGE-L F1, \\( 2 \ell / (m + n) \\) with \\( \ell \\) the length of the longest common subsequence
     of two texts of \\( m \\) and \\( n \\) words; words are what rouge-score's default tokenizer, without stemmer,
-    finds. Scores are equal to rouge-score's to the last bit, and so are decisions.
+    finds. Scores are equal to rouge-score's to the last bit, and so are decisions, however large the bank is.
+
+    A subsequence is computed only where a bound leaves room for it: lengths, then words in common in any order. The
+    bank is kept in shards that double in size, so that adding stays cheap and the index is compact.
 
     rouge-score knows the letters a to z and digits only: a text without any (empty, punctuation, another script) has
-    no words. rouge-score gives it similarity 0 to everything; here it has similarity 1 to the very same text, so that
-    it cannot be novel twice.
+    no words, and similarity 0 to everything, its own copy included. Here such texts are compared among themselves, as
+    with `tokenizer="unicode"`; their similarity to a text that has words for rouge-score stays 0.
 
     Args:
         threshold (`float`, *optional*, defaults to 0.7):
             Highest similarity, from 0 to 1, at which a text still counts as novel (0.7: SeRL and Self-Instruct).
+        tokenizer (`str`, *optional*, defaults to `"rouge"`):
+            What counts as a word: `"rouge"`, see [`~words.rouge_words`], or, for instructions in other languages than
+            English, `"unicode"`, see [`~words.unicode_words`].
 
     Raises:
-        `ValueError`: If `threshold` is not in [0, 1].
+        `ValueError`: If `threshold` is not in [0, 1], or `tokenizer` is unknown.
 
     Source: SeRL (arXiv 2505.20347), after Self-Instruct (arXiv 2212.10560). The official code compares with the seeds
     and a buffer that it empties at each step; this bank forgets nothing.
@@ -61,14 +60,17 @@ class NoveltyIndex:
     ```
     """
 
-    def __init__(self, threshold: float = 0.7) -> None:
+    def __init__(self, threshold: float = 0.7, tokenizer: str = "rouge") -> None:
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must lie in [0, 1], not {threshold}; 0.7 is the usual choice.")
+        if tokenizer not in TOKENIZERS:
+            raise ValueError(f"tokenizer is {tokenizer!r}; choose one of {', '.join(map(repr, TOKENIZERS))}.")
         self.threshold = threshold
+        self._tokenize = TOKENIZERS[tokenizer]
         self._texts: list[str] = []
-        self._ids: dict[str, int] = {}  # word -> id, from 1
-        self._worded: list[tuple[str, tuple[int, ...]]] = []
-        self._wordless: set[str] = set()
+        self._ids: dict[str, int] = {}  # word -> id, from 0
+        self._shards: list[Shard] = []  # from old to new
+        self._tail_words, self._tail_lengths = array("i"), array("i")  # of the texts after those of the shards
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -85,12 +87,13 @@ class NoveltyIndex:
             text (`str`):
                 Any text.
         """
-        tokens = tuple(self._ids.setdefault(word, len(self._ids) + 1) for word in tokenize(text, None))
+        words = self._tokenize(text)
         self._texts.append(text)
-        if tokens:
-            self._worded.append((text, tokens))
-        else:
-            self._wordless.add(text)
+        self._tail_words.extend(self._ids.setdefault(word, len(self._ids)) for word in words)
+        self._tail_lengths.append(len(words))
+        if len(self._tail_lengths) == _TAIL_TEXTS:
+            self._append_shard(Shard.merge(self._tail()))
+            self._tail_words, self._tail_lengths = array("i"), array("i")
 
     def most_similar(self, text: str) -> tuple[str | None, float]:
         """Closest text of the bank and its similarity.
@@ -113,7 +116,11 @@ class NoveltyIndex:
 
         ```
         """
-        return self._closest(text, score_cutoff=None)
+        improvements = list(self._improvements(text, 0.0))
+        if not improvements:
+            return None, 0.0
+        similarity, position = improvements[-1]
+        return self._texts[position], similarity
 
     def max_similarity(self, text: str) -> float:
         """Highest ROUGE-L F1 of `text` with any text of the bank.
@@ -130,8 +137,8 @@ class NoveltyIndex:
     def is_novel(self, text: str) -> bool:
         """Whether no text of the bank is more similar to `text` than the threshold.
 
-        The same as `max_similarity(text) <= threshold`, but faster: pairs that cannot reach the threshold are
-        abandoned early.
+        The same as `max_similarity(text) <= threshold`, but faster: the threshold rules out most texts, and the first
+        one above it settles the matter.
 
         Args:
             text (`str`):
@@ -140,22 +147,49 @@ class NoveltyIndex:
         Returns:
             `bool`: `True` if `text` is novel.
         """
-        return self._closest(text, score_cutoff=max(0.0, self.threshold - _CUTOFF_SLACK))[1] <= self.threshold
+        return next(self._improvements(text, self.threshold), None) is None
 
-    def _closest(self, text: str, score_cutoff: float | None) -> tuple[str | None, float]:
-        """Closest text and its similarity, or `(None, 0.0)` if none reaches `score_cutoff`."""
-        tokens = tuple(self._ids.get(word, _UNKNOWN) for word in tokenize(text, None))
-        if not tokens:
-            return (text, 1.0) if text in self._wordless else (None, 0.0)
-        # Indel similarity over words is ROUGE-L F1 up to rounding.
-        scores = process.cdist(
-            [tokens],
-            [other for _, other in self._worded],
-            scorer=Indel.normalized_similarity,
-            score_cutoff=score_cutoff,
-            dtype=np.float64,
-        )[0]
-        if not scores.any():
-            return None, 0.0
-        candidates = [self._worded[position] for position in np.flatnonzero(scores >= scores.max() - _ROUNDING)]
-        return max(((other, _rouge_l(tokens, ids)) for other, ids in candidates), key=lambda pair: pair[1])
+    def _improvements(self, text: str, bar: float) -> Iterator[tuple[float, int]]:
+        """Similarity and position of bank texts more similar than `bar`, each better than the one before.
+
+        Better is more similar or, at the same similarity, earlier; the last one is the best of the bank. New texts
+        are searched first: their shards are small, and what is found there raises the bar for the large ones.
+        """
+        query = Query([self._ids.get(word, -1) for word in self._tokenize(text)], len(self._ids))
+        position = -1  # earlier than all: what only equals the bar is no improvement
+        for part in (self._tail(), *reversed(self._shards)):
+            rows, bounds = part.candidates(query, bar)
+            batch = _FIRST_BATCH
+            while len(rows):
+                if len(rows) > batch:
+                    order = np.argpartition(-bounds, batch)
+                    rows, bounds = rows[order], bounds[order]
+                scores = _rouge_l(part.num_common(query, rows[:batch]), query.num_words, part.lengths[rows[:batch]])
+                highest = float(scores.max())
+                earliest = int(part.positions[rows[:batch][scores == highest]].min())
+                if (highest, -earliest) > (bar, -position):
+                    bar, position = highest, earliest
+                    yield bar, position
+                is_left = bounds[batch:] > bar * (1 - ROUNDING)
+                rows, bounds = rows[batch:][is_left], bounds[batch:][is_left]
+                batch *= 4
+
+    def _tail(self) -> Texts:
+        positions = np.arange(len(self) - len(self._tail_lengths), len(self))
+        return Texts(np.array(self._tail_words), np.array(self._tail_lengths), positions)
+
+    def _append_shard(self, shard: Shard) -> None:
+        """Keep a new shard, merged with the young one, then with those of its size, which thus doubles."""
+        while self._shards and len(self._shards[-1]) < max(_YOUNG_TEXTS, min(len(shard) + 1, MAX_SHARD_TEXTS)):
+            shard = Shard.merge(self._shards.pop(), shard)
+        self._shards.append(shard)
+
+
+def _rouge_l(num_common: NDArray, num_words: int, num_others: NDArray) -> NDArray:
+    """ROUGE-L F1, in rouge-score's own order of operations.
+
+    That order matters: 7 common words of 7 and 13 have F1 = 14 / 20, which rouge-score rounds to a number above 0.7,
+    though 14 / 20 itself is not: a threshold of 0.7 would decide the other way.
+    """
+    precision, recall = num_common / num_words, num_common / num_others
+    return np.divide(2 * precision * recall, precision + recall, out=np.zeros(len(num_common)), where=num_common > 0)

@@ -52,15 +52,28 @@ def few_shot_prompt(shown: Sequence[str]) -> str:
 _ITEM = re.compile(
     r"^\s*(?:\*\*)?\s*(?:(?:problem|question)\s*)?(?:\d+\s*[.):](?=\s|\*|$)|[-*•]\s)\s*(?:\*\*)?\s*", re.IGNORECASE
 )
-_SOLUTION = re.compile(r"\s*(?:\*\*)?\s*\b(?:solution|answer)\s*(?:\*\*)?\s*:.*", re.IGNORECASE | re.DOTALL)
+_CALCULATION = r"[\s\d.,+\-*/()$=]*"
+_SOLUTIONS = (
+    re.compile(r"\s*(?:\*\*)?\s*\b(?:solution|answer)\s*(?:\*\*)?\s*:.*", re.IGNORECASE | re.DOTALL),
+    # A sentence of its own with a value: "The answer is 4." is a solution, "The answer is an integer." is not.
+    re.compile(
+        r"(?<=[.?!\n])[\s*]*(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s+is[\s$*]*"
+        r"(?:\\boxed\{|-?[\d.,/]*\d%?(?:\s+[a-z]+)?[\s$*]*(?:[.!\n](?!\d)|$)).*",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    re.compile(r"(?<=[.?!\n])[\s$*]*\\boxed\{[^}].*", re.DOTALL),
+    re.compile(rf"(?<=\w\?){_CALCULATION}\d{_CALCULATION}$"),
+)
+_EQUATION = re.compile(rf"({_CALCULATION}?\d[\s)$]*)={_CALCULATION}")  # as a whole: a letter may stand for the unknown
 
 
 def parse_reply(reply: Reply) -> list[str]:
     """
     The instructions of a reply: the items of its list, or all of its text where it is no list.
 
-    White space is folded; nothing else of the text is changed. A solution that follows an instruction is cut off, and
-    so is the last instruction of a truncated reply.
+    White space is folded; nothing else of the text is changed. A solution that follows an instruction is cut off
+    ("Solution: ...", "The answer is 4.", a box, a bare calculation behind the question mark), and so is the last
+    instruction of a truncated reply.
 
     Example:
 
@@ -77,10 +90,17 @@ def parse_reply(reply: Reply) -> list[str]:
         if _ITEM.match(line) and items[-1]:
             items.append([])
         items[-1].append(_ITEM.sub("", line))
-    texts = [" ".join(_SOLUTION.sub("", "\n".join(lines)).split()) for lines in items]
+    texts = [" ".join(_without_solution("\n".join(lines)).split()) for lines in items]
     if reply.is_truncated:
         texts.pop()
     return [text for text in texts if text]
+
+
+def _without_solution(text: str) -> str:
+    for solution in _SOLUTIONS:
+        text = solution.sub("", text)
+    equation = _EQUATION.fullmatch(text)
+    return equation[1] if equation else text
 
 
 @dataclass(frozen=True)
@@ -95,6 +115,9 @@ class PromptTemplate:
             The system message.
         examples (`list[dict[str, str]]`, *optional*):
             Worked examples, each with an `instruction` and its `response`, given as earlier turns of the chat.
+        continues_list (`bool`, *optional*, defaults to `False`):
+            Whether new instructions are asked for as plain text that ends in the next number of the list, instead of
+            as a user message. A small chat model talks about the request, but goes on with an unfinished list.
 
     Raises:
         ValueError: If `user` lacks `{instruction}`, or an example lacks a field.
@@ -111,6 +134,7 @@ class PromptTemplate:
     user: str = "{instruction}"
     system: str | None = None
     examples: list[dict[str, str]] = field(default_factory=list)
+    continues_list: bool = False
 
     def __post_init__(self) -> None:
         if "{instruction}" not in self.user:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 MAX_RESPONSE_CHARS = 100_000  # 25,000 tokens or more; what stands further from the end is not the final answer
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
+_REPLACED = _FULL_WIDTH | _INVISIBLE
 _CHAT_MARKER = re.compile(r"<\|\w{1,20}\|>|</s>")  # <|im_end|>
 _FENCE = re.compile(r"^[ \t]{0,8}```\w{0,20}[ \t]*$", re.MULTILINE)  # ```python
 _SPACES = re.compile(r"\s{3,}")
@@ -33,7 +34,8 @@ def response_of(text: str) -> str:
     >>> response_of("<think>Is it 4? No.</think>It is 5. I hope it is correct.<|im_end|>")
     'It is 5.'
     """
-    text = text[-MAX_RESPONSE_CHARS:].translate(_FULL_WIDTH).translate(_INVISIBLE)
+    text = text[-MAX_RESPONSE_CHARS:]
+    text = text if text.isascii() else text.translate(_REPLACED)
     text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", _FENCE.sub("", text))
     text = next((turn for part in _CHAT_MARKER.split(text) if (turn := part.strip())), "")
     _, closed, rest = text.rpartition("</think>")

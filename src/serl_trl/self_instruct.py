@@ -128,7 +128,7 @@ class SelfInstructDataset(Dataset):
         filters: list[InstructionFilter] = [
             LengthFilter(args.min_instruction_words, args.max_instruction_words),
             KeywordFilter(args.banned_words),
-            NoveltyFilter(NoveltyIndex(args.novelty_threshold)),
+            NoveltyFilter(NoveltyIndex(args.novelty_threshold, args.novelty_tokenizer)),
         ]
         return cls(
             seeds,
@@ -221,7 +221,8 @@ class SelfInstructDataset(Dataset):
 
     def _writing_prompt(self, shown: list[str]) -> Prompt:
         request = few_shot_prompt(shown)
-        is_chat = self.prompt_template is not None or not isinstance(self.seeds[0], str)
+        template = self.prompt_template
+        is_chat = not (template is None or template.continues_list) or not isinstance(self.seeds[0], str)
         return [{"role": "user", "content": request}] if is_chat else f"{request}\n{len(shown) + 1}."
 
     def _collect(self, shown: list[str], reply: Reply, counts: Counter[str]) -> None:

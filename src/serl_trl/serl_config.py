@@ -7,6 +7,7 @@ from trl import GRPOConfig
 
 from .advantages import ADVANTAGE_ESTIMATORS
 from .filters import BANNED_WORDS
+from .words import TOKENIZERS
 
 
 OFFICIAL_GENERATION_BATCH_SIZE = 256  # completions per process: 16 prompts x 16 rollouts (official script)
@@ -38,6 +39,9 @@ class SeRLConfig(GRPOConfig):
             Share of those that are seeds; the others were written in earlier iterations.
         novelty_threshold (`float`, *optional*, defaults to `0.7`):
             Highest ROUGE-L F1 with a seed or an instruction kept earlier.
+        novelty_tokenizer (`str`, *optional*, defaults to `"rouge"`):
+            Words that this compares: `"rouge"`, runs of a to z and digits as in rouge-score, or `"unicode"`, for
+            instructions in other languages than English.
         min_instruction_words, max_instruction_words (`int`, *optional*, default to `4` and `150`):
             Bounds on the length of an instruction, in words.
         banned_words (`list[str]`, *optional*):
@@ -129,6 +133,10 @@ class SeRLConfig(GRPOConfig):
     novelty_threshold: float = field(
         default=0.7, metadata={"help": "Highest ROUGE-L F1 with any seed or instruction kept earlier (paper: 0.7)."}
     )
+    novelty_tokenizer: str = field(
+        default="rouge",
+        metadata={"help": "Words it compares: 'rouge' (a to z and digits; official code) or 'unicode' (any script)."},
+    )
     min_instruction_words: int = field(default=4, metadata={"help": "Fewest words (official code: 4)."})
     max_instruction_words: int = field(default=150, metadata={"help": "Most words (official code: 150)."})
     banned_words: list[str] = field(
@@ -198,6 +206,10 @@ class SeRLConfig(GRPOConfig):
             raise ValueError(
                 f"kl_placement='reward' does not fit advantage_estimator={self.advantage_estimator!r}, whose advantages "
                 "hold no token rewards; use kl_placement='loss'."
+            )
+        if self.novelty_tokenizer not in TOKENIZERS:
+            raise ValueError(
+                f"novelty_tokenizer is {self.novelty_tokenizer!r}; choose one of {', '.join(TOKENIZERS)}."
             )
         uses_trl_advantages = self.advantage_estimator == "grpo" and not self.is_gated
         for name, default in (("scale_rewards", "group"), ("multi_objective_aggregation", "sum_then_normalize")):

@@ -15,6 +15,7 @@ from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from .advantages import ADVANTAGE_ESTIMATORS
 from .callbacks import EmptyStepCallback, RegenerationCallback
+from .diagnostics import vote_metrics
 from .filters import DifficultyGate
 from .prompts import Prompt, Reply
 from .random_state import isolated_random_state
@@ -234,10 +235,8 @@ class SeRLTrainer(GRPOTrainer):
         for reason in ("too_hard", "too_easy") if verdicts else ():
             frac = sum(verdict.reason == reason for verdict in verdicts) / num_groups
             metrics[f"serl/gate/frac_{reason}"].append(frac)
-        if self._votes:
-            labels = [label for vote in self._votes for label in vote.labels]
-            metrics["serl/vote/share_mean"].append(sum(shares) / num_groups)
-            metrics["serl/vote/frac_no_answer"].append(labels.count(None) / len(labels))
+        for name, value in (vote_metrics(self._votes) if self._votes else {}).items():
+            metrics[name].append(value)
         if slots is not None:
             is_kept = [kept and self.train_dataset.is_filled(slot) for kept, slot in zip(is_kept, slots, strict=True)]
             for slot, vote in zip(slots, self._votes, strict=False):
