@@ -45,6 +45,11 @@ _REASONS = re.compile(
     r"\W{0,20}(?:First|Second|Next|Then|Now|Let|Step|Suppose|Assume|Consider|If|Since|Given|To|When we|We need)\b",
     re.I,
 )
+_ASKS = re.compile(  # Find the value of $x$
+    r"(?:^|[.!?:,$]\s+)(?:What|Which|Who|How|Find|Compute|Evaluate|Calculate|Determine|Simplify|Solve|Express|Write|Enter"
+    r"|Convert|Factor|Round|Give|Prove|Show that)\b",
+    re.MULTILINE,
+)
 _GIVES_UP = re.compile(
     r"\b(?:not sure|unsure|not (?:enough|certain|possible|clear)|cannot|can't|can ?not|could(?:n't| not)|unable|do(?:n't| not) know|unclear|no idea"
     r"|give up|stuck|need more|tried|impossible to|sorry)\b|\?\W{0,20}$",
@@ -67,6 +72,11 @@ _ONE_FORMULA = re.compile(r"[\s.!]*|\s+is (?:the|our) (?:solution|answer)\.?")
 def gives_up(sentence: str) -> bool:
     """Whether a sentence asks something or says that there is no answer."""
     return bool(_GIVES_UP.search(sentence))
+
+
+def asks(text: str) -> bool:
+    """Whether `text` puts a problem, as an echoed question does: "Find the value of"."""
+    return bool(_ASKS.search(text))
 
 
 def is_concluding(sentence: str) -> bool:
@@ -103,7 +113,7 @@ def concluded(text: str) -> str | None:
     ('12', None)
     """
     sentence = last_sentence(text)
-    if gives_up(sentence) or not is_complete(sentence):
+    if gives_up(sentence) or asks(sentence) or not is_complete(sentence):
         return None
     if _IS_WHOLE.search(sentence):
         if is_concluding(sentence):
@@ -156,4 +166,5 @@ def line_set_apart(text: str) -> str | None:
     before, newline, line = _DISPLAY_BLOCK.sub(r"\n$\1\2$", tail_of(text)).rpartition("\n")
     line = line.strip().rstrip(".")
     is_apart = _MARKED_LINE.fullmatch(line) or (before.endswith("\n") and _NUMBER_LINE.fullmatch(line))
-    return line if newline and before.strip() and is_apart and is_complete(line) else None
+    is_led_up_to = before.strip() and not asks(before.strip().rpartition("\n")[2])
+    return line if newline and is_led_up_to and is_apart and is_complete(line) else None

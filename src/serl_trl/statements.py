@@ -64,7 +64,7 @@ _ARROW = r"(?:[-\u2013\u2014\u2190-\u21ff\u2794-\u27be]|->)"
 _LEAD = re.compile(
     r"####|\bAns\b\s*[.:=]|^A:(?=\s)"
     r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
-    r"|(?<![A-Za-z])(?P<final>final[\s_]{1,2})?(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
+    r"|(?<![A-Za-z])(?<!\byour\s)(?P<final>final[\s_]{1,2})?(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
     rf"(?:\s*{_ARROW}\s"
     r"|(?:(?!\\f?box|\bnot\b|\bcannot\b|n't\b)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
     r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
@@ -169,16 +169,15 @@ def _is_turned(value: str, read: Callable[[str], str | None]) -> bool:
     return not _NO_VALUE.match(value) and read(value) is not None
 
 
-def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool, int] | None:
-    """The last answer that `text` states in words, whether it is called final, and where.
+def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool] | None:
+    """The last answer that `text` states in words, and whether it is called final.
 
     Example:
 
     >>> stated("I thought the answer is 3. Wait, no. The final answer is 4.")
-    ('4', True, 56)
+    ('4', True)
     """
-    offset = max(0, len(text) - MAX_STATED_CHARS)
-    text = text[offset:]
+    text = text[-MAX_STATED_CHARS:]
     turned = next((m for m in reversed([*_TURNED_LEAD.finditer(text)]) if _is_turned(formula_in(m), read)), None)
     for lead in [*_LEAD.finditer(text)][: -MAX_LEADS - 1 : -1]:
         if is_taken_back(text, lead):
@@ -187,5 +186,5 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
             break
         answer = read(text[lead.end() : lead.end() + MAX_ANSWER_CHARS])
         if answer and not is_placeholder(answer):
-            return answer, bool(lead["final"]), offset + lead.end()
-    return (formula_in(turned).strip('*$"'), "final" in turned[0], offset + turned.end()) if turned else None
+            return answer, bool(lead["final"])
+    return (formula_in(turned).strip('*$"'), "final" in turned[0]) if turned else None
