@@ -121,7 +121,7 @@ def classes(labels):
     return {frozenset(i for i, other in enumerate(labels) if other == label) for label in labels if label is not None}
 
 
-@pytest.mark.parametrize("seed", range(100, 103))
+@pytest.mark.parametrize("seed", range(100, 102))
 def test_order_does_not_matter(seed):
     rng = random.Random(seed)
     for group in vote_groups(seed, 20):

@@ -14,7 +14,8 @@ from .statements import FOREIGN_LEAD, MAX_STATED_CHARS, is_taken_back
 # (b), B, A unless a word follows (A lot of), b at the end or before a point; not one of a list (A and C)
 _LETTER = (
     r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"
-    r"|([a-j])(?=\)|\.\s+[A-Z\d]|[\"'`*.\u201d\]}$]{0,8}\s*(?:\n|\Z)))(?![)*]{0,4}(?:,\s*(?:and |or )?|\s+(?:and|or)\s+)\(?[A-J]\b)"
+    r"|([a-j])(?=\)|\.\s+[A-Z\d]|[\"'`*.\u201d\]}$]{0,8}\s*(?:\n|\Z)))"
+    r"(?![)*]{0,4}(?:,\s*(?:and |or )?|\s+(?:and|or)\s+)\(?[A-J]\b)"
 )
 _OPENING = r"[\s*_:$({\[\"'`\u201c]{0,12}"
 _BEFORE_LETTER = (
@@ -31,7 +32,8 @@ _FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]
 _ASSERTED = re.compile(  # what a letter must follow to be the choice
     r"(?<![A-Za-z])(?:answer|ans|option|choice|selection|alternative|statement|response|letter|solution|correct one)s?\b"
     r"(?:(?:(?!\bcannot\b|n't\b)[^.\n?:]){0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
-    r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|left with|that's|has to be|matches|vote:|final:|correct:)(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
+    r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|left with|that's|has to be|matches|vote:|final:|correct:)"
+    r"(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
     r"|\b(?:opci\u00f3n|opcion|alternativa)\b[^.\n]{0,30}?\b(?:es|\u00e9)(?: l?a)?(?!\w)|Option\b[^.\n]{0,30}?\bist\b"
     r"|(?:\u9009\u9879|\u6b63\u89e3)\s*(?:\u662f|\u4e3a|\u306f|:)"
     r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b|\u6545?\u9009(?:\u62e9)?"
