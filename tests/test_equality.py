@@ -131,8 +131,8 @@ def test_the_bound_holds_in_a_thread(short_limit):
 
 
 def test_a_group_has_a_deadline(short_limit, monkeypatch):
-    """Sixteen different answers of which no two compare within the bound: the group takes 16 bounds, 3.2 s, not 120."""
-    forms = [canonical_form(f"(a+b+c+d+p+q+{letter})^{{18}}=y") for letter in "efghijklmnorstuv"]
+    """Eight different answers of which no two compare within the bound: the group takes 8 bounds, not 28."""
+    forms = [canonical_form(f"(a+b+c+d+p+q+{letter})^{{18}}=y") for letter in "efghjklm"]
     seconds, call = [], equality._ALGEBRA.call
 
     def timed(function, *forms, time_limit_s):
@@ -144,9 +144,9 @@ def test_a_group_has_a_deadline(short_limit, monkeypatch):
 
     monkeypatch.setattr(equality._ALGEBRA, "call", timed)
     undecided = Counter()
-    assert len(set(answer_classes(forms, "math", undecided))) == 16
-    assert sum(seconds) < 16 * 0.2 + 2
-    assert undecided["out_of_time"] == 16 * 15 / 2
+    assert len(set(answer_classes(forms, "math", undecided))) == 8
+    assert sum(seconds) < 8 * 0.2 + 2
+    assert undecided["out_of_time"] == 8 * 7 / 2
 
 
 def test_a_thread_agrees_with_the_main_thread():

@@ -4,6 +4,8 @@ import itertools
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serl_trl.answers import ANSWER_TYPES, find_answer, is_equivalent
 from serl_trl.extraction import find_math, find_number, find_text, number_in
@@ -80,6 +82,20 @@ def test_comparing_any_text_takes_linear_time(answer_type):
             assert is_equivalent(text, text, answer_type)
             is_equivalent(text, text + "1x", answer_type)
             assert time.process_time() - start < 2, fragment
+
+
+FORMS = {"box", "statement", "conclusion", "lone", "empty", "cut_off", "unmarked", "wrong_type"}
+
+
+@given(
+    st.lists(st.sampled_from(FRAGMENTS) | st.text(st.characters(), max_size=3), max_size=40),
+    st.sampled_from(list(ANSWER_TYPES)),
+)
+def test_every_response_has_a_form(fragments, answer_type):
+    answer, form = find_answer("".join(fragments), answer_type)
+    assert form in FORMS
+    assert (answer is None) is (form in {"empty", "cut_off", "unmarked", "wrong_type"})
+    assert answer is None or is_equivalent(answer, answer, answer_type)
 
 
 def test_megabytes():

@@ -67,6 +67,8 @@ def test_what_is_not_in_the_grammar_has_none(form):
         (r"\frac{x^2-1}{x-1}", "x+1"),
         ("x^{n+1}", "xx^n"),
         (r"\sqrt{12}", r"2\sqrt{3}"),
+        (r"\sqrt{-4}", "2i"),
+        (r"\sqrt{-x^2}", r"\sqrt{ixix}"),
         ("1/3", "0.333333"),
     ],
 )

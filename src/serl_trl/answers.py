@@ -41,11 +41,6 @@ _LATEX_SPACE = re.compile(r"\\[ ,;!]|~|\\q?quad")
 _ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)")
 
 
-_WRAPPER = re.compile(r"\\(?:text[a-z]*|mbox|math[a-z]+|emph|boxed|fbox)\s?\{([^{}]*)\}")  # \text{Paris}
-_LATEX_SPACE = re.compile(r"\\[ ,;!]|~|\\q?quad")
-_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)")
-
-
 def _canonical_text(answer: str) -> str:
     if len(answer) > MAX_ANSWER_CHARS:  # Unicode normalisation takes time quadratic in marks that combine
         return " ".join(answer.casefold().split())

@@ -14,7 +14,8 @@ from .statements import FOREIGN_LEAD, MAX_STATED_CHARS, is_taken_back
 # (b), B, A unless a word follows (A lot of), b at the end or before a point; not one of a list (A and C)
 _LETTER = (
     r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"
-    r"|([a-j])(?=\)|\.\s+[A-Z\d]|[\"'`*.\u201d\]}$]{0,8}\s*(?:\n|\Z)))(?![)*]{0,4}(?:,\s*(?:and |or )?|\s+(?:and|or)\s+)\(?[A-J]\b)"
+    r"|([a-j])(?=\)|\.\s+[A-Z\d]|[\"'`*.\u201d\]}$]{0,8}\s*(?:\n|\Z)))"
+    r"(?![)*]{0,4}(?:,\s*(?:and |or )?|\s+(?:and|or)\s+)\(?[A-J]\b)"
 )
 _OPENING = r"[\s*_:$({\[\"'`\u201c]{0,12}"
 _BEFORE_LETTER = (
@@ -30,14 +31,15 @@ _FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]
 
 _ASSERTED = re.compile(  # what a letter must follow to be the choice
     r"(?<![A-Za-z])(?:answer|ans|option|choice|selection|alternative|statement|response|letter|solution|correct one)s?\b"
-    r"(?:[^.\n?:]{0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
-    r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|that's|has to be|matches|vote:|final:|correct:)(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
+    r"(?:(?:(?!\bcannot\b|n't\b)[^.\n?:]){0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
+    r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|left with|that's|has to be|matches|vote:|final:|correct:)"
+    r"(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
     r"|\b(?:opci\u00f3n|opcion|alternativa)\b[^.\n]{0,30}?\b(?:es|\u00e9)(?: l?a)?(?!\w)|Option\b[^.\n]{0,30}?\bist\b"
     r"|(?:\u9009\u9879|\u6b63\u89e3)\s*(?:\u662f|\u4e3a|\u306f|:)"
     r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b|\u6545?\u9009(?:\u62e9)?"
     rf"|{FOREIGN_LEAD}"
     r"|(?:^|(?<=[.\n,;]))\W{0,8}(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"
-    r"|\bnot\s+\W{0,3}[A-J]\W{0,3}\s*but(?:\s+rather)?\b",
+    r"|\b(?:not|nor)\s+\W{0,3}[A-J]\W{0,3}\s*but(?:\s+rather)?\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _IS_CORRECT = re.compile(  # (B) is correct, C fits best, C it is
@@ -51,7 +53,7 @@ _ONLY = re.compile(  # Only (C) satisfies both; that makes C the best choice
 _NAMED = rf"\b(?i:option|choice|answer|alternative)\b[ *_:$({{\[\"'\u201c]{{0,12}}{_LETTER}"
 _MENTIONED = re.compile(rf"{_NAMED}(?=[)\]}}*\"'\u201d]{{0,6}}[.!])|\A\W{{0,12}}{_NAMED}[\W_]{{0,12}}\Z")  # Option B.
 _LINE = re.compile(  # B) 42
-    rf"(?:Q\d{{1,6}}:)?[^\w\n]{{0,20}}{_LETTER}(?:[)\]}}*$.,:\"']|\s+[-\u2013\u2014:]\s+(?=[A-Za-z]{{2}})|\s*\Z)"
+    rf"(?:Q\d{{1,6}}:)?[^\w\n]{{0,20}}(?:(?i:option|choice)\s[(*]{{0,4}})?{_LETTER}(?:[)\]}}*$.,:\"']|\s+[-\u2013\u2014:]\s+(?=[A-Za-z]{{2}})|\s*\Z)"
 )
 _BARE_LINE = re.compile(rf"\W{{0,20}}{_LETTER}\W{{0,20}}|\W{{0,20}}{_LETTER},? (?:because|since|as) .*")
 _SEVERAL = re.compile(r"\([A-J]\)|(?<![A-Za-z])[A-J][).](?!\w)")
@@ -73,6 +75,10 @@ def choice_in(answer: str) -> str | None:
 
 def _letter(match: re.Match[str]) -> str:
     return next(group for group in match.groups() if group).upper()
+
+
+def _mark_up(match: re.Match[str]) -> str:
+    return match[0].upper().replace(_letter(match), "")
 
 
 def _asserted(text: str) -> re.Match[str] | None:
@@ -97,7 +103,9 @@ def _lone(text: str) -> re.Match[str] | None:
     first = _BARE_LINE.fullmatch(lines[0])
     if last is None or len(_SEVERAL.findall(lines[-1])) > 1:
         return first
-    is_listed = last and before and ord(_letter(last)) == ord(_letter(before)) + 1
+    is_listed = (
+        before is not None and _mark_up(before) == _mark_up(last) and ord(_letter(last)) == ord(_letter(before)) + 1
+    )
     return first if is_listed and not is_bare else last
 
 

@@ -13,7 +13,9 @@ MAX_LONE_CHARS = 100
 _DISPLAY_BLOCK = re.compile(  # a formula in lines of its own
     r"\s*\$\$\s*((?:(?!\$\$).)+?)\s*\$\$|\s*\\\[\s*((?:(?!\\\[).)+?)\s*\\\]", re.DOTALL
 )
-_SENTENCE_START = re.compile(r"(?:[.!?]\s+(?=[A-Z$(*]|\\[^\])])|\s(?=(?:Therefore|Thus|Hence|So|Finally),?\s))")
+_SENTENCE_START = re.compile(  # ... = 12. So she has; ... 12 Therefore, she has
+    r"(?:[.!?]\s+(?=[A-Z$(*]|\\[^\])])|\s(?=(?:Therefore|Thus|Hence|So|Finally),?\s))"
+)
 _RULE = re.compile(r"\n\s*(?:-{3,9}|\*{3,9}|_{3,9}|={3,9})\s*\Z")  # a line drawn below the last paragraph
 
 
@@ -36,38 +38,57 @@ def last_sentence(text: str) -> str:
     return line[starts[-1] :] if starts else line
 
 
-_CONCLUDES = re.compile(
-    r"[\W\d]{0,20}?(?:\u2234|=>|(?:The|Her|His|Their|Its|My)\b[^.=]*\b(?:is|are|equals|comes\sto|amounts\sto)\s+\S+(?:\s+[a-z]+){0,2}[.!]$|.*\b(?:in total|altogether|in all)[.!]$|(?:Therefore|Thus|Hence|So|Finally|Altogether|Consequently|Overall|As a result|In (?:conclusion|total|the end|all)"
+_CONCLUDES = re.compile(  # Thus; The sum is 12 apples.; They have 12 in total.
+    r"[\W\d]{0,20}?(?:\u2234|=>"
+    r"|(?:The|Her|His|Their|Its|My)\b[^.=]*\b(?:is|are|equals|comes\sto|amounts\sto)\s+\S+(?:\s+[a-z]+){0,2}[.!]$"
+    r"|.*\b(?:in total|altogether|in all)[.!]$"
+    r"|(?:Therefore|Thus|Hence|So|Finally|Altogether|Consequently|Overall|As a result|In (?:conclusion|total|the end|all)"
     r"|(?:This|That|It) (?:means|gives|leaves)|We (?:find|get|obtain|have|conclude)|It follows|Final)\b)",
     re.IGNORECASE,
 )
-_REASONS = re.compile(
+_REASONS = re.compile(  # First, there are 12.
     r"\W{0,20}(?:First|Second|Next|Then|Now|Let|Step|Suppose|Assume|Consider|If|Since|Given|To|When we|We need)\b",
-    re.I,
-)
-_GIVES_UP = re.compile(
-    r"\b(?:not sure|unsure|not (?:enough|certain|possible|clear)|cannot|can't|can ?not|could(?:n't| not)|unable|do(?:n't| not) know|unclear|no idea"
-    r"|give up|stuck|need more|tried|impossible to|sorry)\b|\?\W{0,20}$",
     re.IGNORECASE,
 )
-_IS_WHOLE = re.compile(r"^(?:\u2234|=>)|(?:[.!]|\$|\\\]|\\\)|\*\*|\u3002)\s*$")
-_VERB = re.compile(
-    r"(?:\b(?:is|are|equals|be|becomes|was|were|totals|get|obtain|gives|makes|(?:comes|amounts)(?:\sout)?\sto)\b(?:\s+equal\s+to\b)?|=|:(?=\s))\s*"
+_ASKS = re.compile(  # Find the value of $x$
+    r"(?:^|[.!?:,$]\s+)(?:What|Which|Who|How|Find|Compute|Evaluate|Calculate|Determine|Simplify|Solve|Express|Write|Enter"
+    r"|Convert|Factor|Round|Give|Prove|Show that)\b",
+    re.MULTILINE,
 )
+_GIVES_UP = re.compile(  # I am not sure; could you say more?
+    r"\b(?:not sure|unsure|not (?:enough|certain|possible|clear)|cannot|can't|can ?not|could(?:n't| not)|unable"
+    r"|do(?:n't| not) know|unclear|no idea|give up|stuck|need more|tried|impossible to|sorry)\b|\?\W{0,20}$",
+    re.IGNORECASE,
+)
+# It ends with a point, a formula or bold print, or begins with a sign of its own.
+_IS_WHOLE = re.compile(r"^(?:\u2234|=>)|(?:[.!]|\$|\\\]|\\\)|\*\*|\u3002)\s*$")
+_VERB = re.compile(  # what a value follows: is equal to 12, = 12
+    r"(?:\b(?:is|are|equals|be|becomes|was|were|totals|get|obtain|gives|makes|(?:comes|amounts)(?:\sout)?\sto)\b"
+    r"(?:\s+equal\s+to\b)?|=|:(?=\s))\s*"
+)
+# 12 in total
 _IN_ALL = re.compile(r"(?<=[^a-z])\s+(?:in total|in all|altogether|left|remaining|in the end)$")
+# $x = 3$ or $x = 1$.
 _SEVERAL_FORMULAS = re.compile(r"\$([^$]+)\$(?:,\s+\$([^$]+)\$)?,?\s+(?:or|and)\s+\$([^$]+)\$[.!]?\s*$")
+# **13 pages**.
 _BOLD_AT_END = re.compile(r"(?<!\*)\*\*([^*]{1,80})\*\*[.!]?\s*$|(?<!\*)\*\*([^*]{1,80})[.!]\*\*\s*$")
+# 6 * 7 = 42
 _LAST_RESULT = re.compile(rf"=\s*({DIGITS})(?![\w/])")
+# It is 17 km. She has 42 left.
 _UNIT_AT_END = r"(?:\s*(?:\\?[%$\u20ac\u00a3\u00b0]|o'clock|[A-Za-z\u00b2\u00b3/]{1,5}(?![A-Za-z]))){0,2}[\s.!*]*$"
 _SAYS = re.compile(rf"(?:\bis|\bare|\b[Ii]t's|\b[Mm]ust be|\bgives|:)\s+({DIGITS}){_UNIT_AT_END}")
-_COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")  # She has 42 left.
-_COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")  # She has 42 left.
+_COUNTED = re.compile(rf"[^\d?]*?({DIGITS})\s(?:[a-z]+\s)?(?:left|remaining|of them)[.!]")
 _ONE_FORMULA = re.compile(r"[\s.!]*|\s+is (?:the|our) (?:solution|answer)\.?")
 
 
 def gives_up(sentence: str) -> bool:
     """Whether a sentence asks something or says that there is no answer."""
     return bool(_GIVES_UP.search(sentence))
+
+
+def asks(text: str) -> bool:
+    """Whether `text` puts a problem, as an echoed question does: "Find the value of"."""
+    return bool(_ASKS.search(text))
 
 
 def is_concluding(sentence: str) -> bool:
@@ -104,7 +125,7 @@ def concluded(text: str) -> str | None:
     ('12', None)
     """
     sentence = last_sentence(text)
-    if gives_up(sentence) or not is_complete(sentence):
+    if gives_up(sentence) or asks(sentence) or not is_complete(sentence):
         return None
     if _IS_WHOLE.search(sentence):
         if is_concluding(sentence):
@@ -135,6 +156,7 @@ def _only_sentence(text: str) -> str | None:
 
 # Lines of their own ------------------------------------------------------------------------------------------------
 
+# **12**; 12 apples
 _MARKED_LINE = re.compile(r"\*\*[^*]{1,80}\*\*|\$[^$]{1,200}\$|\\\([^\n]{1,200}\\\)")
 _NUMBER_LINE = re.compile(DIGITS + r"(?:\s[A-Za-z]+)?")
 
@@ -157,4 +179,5 @@ def line_set_apart(text: str) -> str | None:
     before, newline, line = _DISPLAY_BLOCK.sub(r"\n$\1\2$", tail_of(text)).rpartition("\n")
     line = line.strip().rstrip(".")
     is_apart = _MARKED_LINE.fullmatch(line) or (before.endswith("\n") and _NUMBER_LINE.fullmatch(line))
-    return line if newline and before.strip() and is_apart and is_complete(line) else None
+    is_led_up_to = before.strip() and not asks(before.strip().rpartition("\n")[2])
+    return line if newline and is_led_up_to and is_apart and is_complete(line) else None

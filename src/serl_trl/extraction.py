@@ -41,6 +41,7 @@ def missing(text: str) -> Found:
 
 # Mark-up around an answer ------------------------------------------------------------------------------------------
 
+# bold print within; thin spaces and quotation marks around; <12>; $12$; a point at the end; \text{ the } 17th
 _BOLD = re.compile(r"\*\*(?=\s)|(?<=\s)\*\*")
 _THIN_SPACE = r"(?:\\[,;! ]|\\q?quad(?![a-z]))"
 _OUTER_SPACE = re.compile(rf"^(?:{_THIN_SPACE}\s*)+|(?:\s*{_THIN_SPACE})+$|\\$")
@@ -49,6 +50,7 @@ _ANGLES = re.compile(r"<([^<>/]+)>")
 _DELIMITERS = re.compile(r"\$+([^$]+)\$+\.?|\\[(\[](.+)\\[)\]]\.?", re.DOTALL)
 _FINAL_POINT = re.compile(r"(?:(?<!\\right)(?<!\\left)[.,;\s])+$")
 _ORDINAL = re.compile(r"^\\text\{\s*the\s*\}\s*")
+# \boxed{\text{The answer is } 12}
 _LEAD_IN_BOX = re.compile(r"^\s*(?:\\text\{)?[\w ]{0,60}\banswers?\b(?:\s+is\b|:)\s*\}?", re.IGNORECASE)
 
 
@@ -80,14 +82,15 @@ def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[s
 
 # One function a type -----------------------------------------------------------------------------------------------
 
-_NO_TEXT_ANSWER = re.compile(
+_NO_TEXT_ANSWER = re.compile(  # the answer is not ..., unknown, ____
     r"(?:not|that|to|found|obtained|given|by|what|correct|wrong|incorrect|unclear|unknown|many things)\b|[?_]"
 )
-_CLAUSE = re.compile(
+_CLAUSE = re.compile(  # a sentence rather than a name: I do not know
     r"\b(?:I|I'm|me|we|us|let|let's|is|are|was|were|be|can|cannot|can't|do|don't|not)\b|\w[.!?]\s+\w|,\s+and\b",
     re.IGNORECASE,
 )
-_IT_IS = re.compile(r"^(?:It's|It is|That's)\s+(?=\S)")
+# It must be Paris; the capital of France is Paris
+_IT_IS = re.compile(r"^(?:It|That|This)(?:'s|\s+(?:is|must be|would be))\s+(?=\S)")
 _COPULA = re.compile(r"^.*?\b(?:is|are|was|were)\b")
 
 
@@ -119,11 +122,12 @@ def find_text(text: str) -> Found:
     return Found(answer, "lone") if answer else missing(text)
 
 
+# $x+1$; 3 + 4 = 7, of which no one says that it is the answer; an equation, a cut operator, words, a row of numbers
 _FORMULA_ONLY = re.compile(r"\$+[^$]+\$+\.?|\\\(.+\\\)\.?|\\\[.+\\\]\.?")
-_LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
 _SUM = re.compile(r"\d\s*=")
 _NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|\d \d")
+# 17, I believe.
 _AS_FAR_AS_I_KNOW = re.compile(r",\s+I (?:believe|think|guess)\b\.?$")
 
 
@@ -176,6 +180,7 @@ def find_number(text: str) -> Found:
     return Found(number, form if number is not None else "wrong_type")
 
 
+# 1,250 or 3/4 as written; 2^3, of which only algebra knows the value
 _PLAIN_DIGITS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+(?![\d.]))?")
 _ALGEBRAIC = re.compile(r"[-\d.]+(?:\^|\*).*|.*\\(?:sqrt|pi).*")
 

@@ -83,6 +83,7 @@ class _Parser:
             raise _NoValue
         if base == 0 or abs(exponent) > 1000:
             raise _NoValue
+        base = _above_the_cut(base)
         try:
             return _checked(cmath.exp(exponent * cmath.log(base)) if exponent.imag else base**exponent)
         except (OverflowError, ZeroDivisionError, ValueError):
@@ -110,7 +111,7 @@ class _Parser:
             radicand = self.group()
             if index == 3 and (radicand.imag or radicand.real < 0):
                 raise _NoValue  # the real root or the principal one?
-            return radicand ** (1 / index)
+            return _above_the_cut(radicand) ** (1 / index)
         if token == "\\pi":
             return cmath.pi + 0j
         if token == "e":
@@ -128,6 +129,11 @@ class _Parser:
         value = self.sum()
         self.take("}")
         return value
+
+
+def _above_the_cut(value: complex) -> complex:
+    """A negative real, which floats may put below the cut, where roots have the other sign: -4-0j."""
+    return complex(value.real, 0.0) if value.real < 0 and abs(value.imag) < 1e-9 * abs(value.real) else value
 
 
 def _checked(value: complex) -> complex:

@@ -29,10 +29,8 @@ _MARK_UP = (
     (r"\\+(?:boxed|fbox|framebox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", r"\1"),
     (r"\\(?:text)?color\s*\{\w+\}|</?[a-z]{1,6}>|`+|__+", ""),
     (r"\\underline\s*(?=\{)", ""),
-    (
-        r"\\(?:left|right)\.|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|bf|it|rm|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])",
-        "",
-    ),
+    (r"\\(?:left|right)\.|\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle)(?![A-Za-z])", ""),
+    (r"\\(?:bf|it|rm|tiny|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])", ""),
     (r"\\[hv]?(?:space|phantom)\*?\{[^{}]*\}", ""),
     (r"(?<!\\)\\(?:[!,;: ]|$)|\\q?quad|~", " "),
     (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)*])\*{1,3}|\*{1,3}(?![\w( *])", ""),
@@ -46,11 +44,6 @@ _OPERATORS = (
     (r"\\lt(?![A-Za-z])", "<"),
     (r"\\gt(?![A-Za-z])", ">"),
     (r":=", "="),
-    (r"\{:\}", ":"),
-    (r"^(\d+) to (\d+)$", r"\1:\2"),  # a ratio
-    (r"^0(?=\d:\d\d)", ""),  # 07:45
-    (r"(?<=\d)\s*[xX]\s*10(?=\s*\^)", r"\\times 10"),
-    (r"\^\(([^()]*)\)", r"^{\1}"),
     (r"\{:\}", ":"),
     (r"^(\d+)\s*(?:\\text\{)?\s*to\s*\}?\s*(\d+)$", r"\1:\2"),  # a ratio
     (r"^0(?=\d:\d\d)", ""),  # 07:45
@@ -269,9 +262,6 @@ def _column(match: re.Match[str]) -> str:
 # The form ----------------------------------------------------------------------------------------------------------
 
 _WORDS = re.compile(r"(?<![\\A-Za-z])(?!sqrt|sinh|cosh|tanh|infty)[A-Za-z]{4,}")
-
-
-_SHORT_WORD = re.compile(r"[A-Z][a-z]+|(?i:yes|no|odd)")
 
 
 _SHORT_WORD = re.compile(r"[A-Z][a-z]+|(?i:yes|no|odd)")

@@ -13,7 +13,8 @@ MAX_LEADS = 30  # "the answer is" tried, from the last one back
 
 # 12, -1,250.50, $3.20, 3/4, 1 3/4, 50\%
 DIGITS = (
-    r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?(?:\d{1,3}(?:[,\u202f\u2009\u00a0]\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+\s(?=\d+/\d)|\d+)?"
+    r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?"
+    r"(?:\d{1,3}(?:[,\u202f\u2009\u00a0]\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+\s(?=\d+/\d)|\d+)?"
     r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+)?"
     r"(?:\s?\\?%)?"
 )
@@ -26,10 +27,13 @@ MATH = re.compile(  # a formula between $$, \[ \], \begin{align}, \( \) or $ $; 
     rf"|(?<!\\)\$(\d[\d,.]{{0,40}}(?:\s*[^\s$\w][^$\n]{_FORMULA}(?<=[\w)}}\]]))?)\$(?!\d)",
     re.DOTALL,
 )
+# two letters or more that are no command; \begin{align}; where a box or a command was cut off
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\*?\}")
 _CUT_COMMAND = re.compile(r"\\boxed|(?:^|\$|\\\(|\\\[|\s)\\b?o?x?e?d?$")
-_UNFINISHED = re.compile(r"(?:\b(?:or|and|is|are|the|of)|[=,:]|</?think>)\s*$", re.IGNORECASE)
+_UNFINISHED = re.compile(  # 5 and; x =
+    r"(?:\b(?:or|and|is|are|the|of)|[=,:]|</?think>)\s*$", re.IGNORECASE
+)
 
 
 def is_complete(text: str) -> bool:
@@ -56,17 +60,23 @@ def formula_in(match: re.Match[str]) -> str:
 # What leads to it --------------------------------------------------------------------------------------------------
 
 FOREIGN_LEAD = (  # la respuesta es, \u7b54\u6848\u662f
-    r"\b(?:respuesta|r\u00e9ponse|antwort|risposta|resposta|\u043e\u0442\u0432\u0435\u0442)\b[^\n.:=?]{0,40}?(?:\b(?:es|est|ist|lautet|\u00e8|\u00e9)(?!\w)|:)|\bist\s(?:die|meine|unsere)\sAntwort\b:?"
-    r"|(?:\u7b54\u6848|\u7b54\u3048|\u7b54)\s*(?:\u662f|\u4e3a|\u70ba|\u306f|[:\uff1a])|(?:\uc815\ub2f5|\ub2f5)\s*(?:\uc740|:)"
-    r"|(?:\u0627\u0644\u062c\u0648\u0627\u0628|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0909\u0924\u094d\u0924\u0930)\s*:"
+    r"\b(?:respuesta|r\u00e9ponse|antwort|risposta|resposta|\u043e\u0442\u0432\u0435\u0442)\b[^\n.:=?]{0,40}?"
+    r"(?:\b(?:es|est|ist|lautet|\u00e8|\u00e9)(?!\w)|:)"
+    r"|\bist\s(?:die|meine|unsere)\sAntwort\b:?"
+    r"|(?:\u7b54\u6848|\u7b54\u3048|\u7b54)\s*(?:\u662f|\u4e3a|\u70ba|\u306f|[:\uff1a])"
+    r"|(?:\uc815\ub2f5|\ub2f5)\s*(?:\uc740|:)"
+    r"|(?:\u0627\u0644\u062c\u0648\u0627\u0628|\u0627\u0644\u0625\u062c\u0627\u0628\u0629"
+    r"|\u0909\u0924\u094d\u0924\u0930)\s*:"
 )
 _ARROW = r"(?:[-\u2013\u2014\u2190-\u21ff\u2794-\u27be]|->)"
-_LEAD = re.compile(
+_LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Answer:, answer (a line or a formula follows)
     r"####|\bAns\b\s*[.:=]|^A:(?=\s)"
-    r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
-    r"|(?<![A-Za-z])(?P<final>final[\s_]{1,2})?(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
+    r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)"
+    r"|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
+    r"|(?<![A-Za-z])(?<!\byour\s)(?P<final>final[\s_]{1,2})?"
+    r"(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
     rf"(?:\s*{_ARROW}\s"
-    r"|(?:(?!\\f?box)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
+    r"|(?:(?!\\f?box|\bnot\b|\bcannot\b|n't\b)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
     r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
     rf"|{FOREIGN_LEAD}",
     re.IGNORECASE | re.MULTILINE,
@@ -84,7 +94,8 @@ _TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several wo
 )
 _NO_VALUE = re.compile(r"(?:this|that|which|it|what|here|not)\b", re.IGNORECASE)
 _RETRACTION = re.compile(  # ... 3. Wait, I forgot a term.
-    r"[^.\n?!]{0,80}(?:[.?!]|\.{3})\s*(?:But )?(?:Wait|Hmm|No\b|Actually|Hold on|no, wait|That(?:'s| is) (?:not|wrong|incorrect))"
+    r"[^.\n?!]{0,80}(?:[.?!]|\.{3})\s*(?:But )?"
+    r"(?:Wait|Hmm|No\b|Actually|Hold on|no, wait|That(?:'s| is) (?:not|wrong|incorrect))"
     r"|[^.\n?!]{0,80}?,?\s+but\s+(?:let me|let's|I (?:need|should|have to))\b"
 )
 _DOUBT = re.compile(  # I thought that the answer is 3
@@ -99,26 +110,31 @@ def is_taken_back(text: str, lead: re.Match[str]) -> bool:
 
 # What follows it ---------------------------------------------------------------------------------------------------
 
+# what may stand before the answer: **12, "12, - 12, => 12
 _OPENING = re.compile(r"^(?:[\s*:_`>\"'\u201c,]|[-\u2022](?=\s)|=>|\.{2,}|\u2026|\\(?=\n))+")
 _GOES_ON = re.compile(  # nothing that would continue a list of formulas
     r"[\s.*!\u3002]*$|[\u3002\u0964\u3067\uc785\uc774]|\s+(?!and\b|or\b)[a-z(]|[.,;:!]|\s*\n"
 )
-_SENTENCE_END = re.compile(
-    r"\n|(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bsq)[.!?](?=\s|$|\*)|\s+(?:but|and not|rather than|instead of|not)\b|[\u3002\u0964]|[\s*\"$]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\ub2e4)|\s+\((?!mod)(?=[^()]{0,80}[A-Za-z]{2})|[,;]\s+(?!and\b|or\b)(?=[A-Za-z]{2})|\s+(?:because|since|as|which|where|when|if|so)\b"
+_SENTENCE_END = re.compile(  # 12. Then; 12 but; 12 (a dozen); 12, as; 12 and she
+    r"\n|(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bsq)[.!?](?=\s|$|\*)|[\u3002\u0964]"
+    r"|[\s*\"$]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\ub2e4)"
+    r"|\s+(?:but|and not|rather than|instead of|not)\b|\s+\((?!mod)(?=[^()]{0,80}[A-Za-z]{2})"
+    r"|[,;]\s+(?!and\b|or\b)(?=[A-Za-z]{2})|\s+(?:because|since|as|which|where|when|if|so)\b"
     r"|\s+and\s+(?:she|he|it|they|we|the|this|there)\b"
 )
 _FILLER = re.compile(  # the answer is *therefore approximately* 12
-    r"(?:(?:therefore|thus|then|also|probably|most likely|likely|definitely|now|of course|, I think|I think|approximately|about|roughly|simply|just|only|exactly"
-    r"|equal to|(?:written|expressed) as|indeed|clearly|the (?:number|value))\b[\s,:]*)+",
+    r"(?:(?:therefore|thus|then|also|probably|most likely|likely|definitely|now|of course|, I think|I think|approximately"
+    r"|about|roughly|simply|just|only|exactly|equal to|(?:written|expressed) as|indeed|clearly|the (?:number|value))\b[\s,:]*)+",
     re.IGNORECASE,
 )
-NOT_AN_ANSWER = re.compile(
-    r"(?:not|that|to|found|obtained|given|in|an?(?=\s+[a-z])|we|by|what|correct|wrong|incorrect|[Tt]he|unclear|unknown|I(?=\s)|needed|required"
-    r"|(?:greater|less|more|larger|smaller|bigger)\s+than|at (?:least|most)|between)\b|I'm|[?_]|\\_"
+NOT_AN_ANSWER = re.compile(  # the answer is not ..., greater than 10, ____
+    r"(?:not|that|to|found|obtained|given|in|an?(?=\s+[a-z])|we|by|what|correct|wrong|incorrect|[Tt]he|unclear|unknown"
+    r"|I(?=\s)|needed|required|(?:greater|less|more|larger|smaller|bigger)\s+than|at (?:least|most)|between)\b|I'm|[?_]|\\_"
 )
 _MAX_PLACEHOLDER_CHARS = 60
 _PLACEHOLDER = re.compile(  # your answer here, ...
-    r"(?!\\\{\s*\\\})\W*(?:(?:insert )?(?:the|your|my|final)?\s*(?:final\s*)?(?:answer|result|solution)(?:\s*here)?|TBD|TODO|\\[lcd]?dots|\\text\{\s*(?:(?:your |final )?answer)?\s*\})?\W*",
+    r"(?!\\\{\s*\\\})\W*(?:(?:insert )?(?:the|your|my|final)?\s*(?:final\s*)?(?:answer|result|solution)(?:\s*here)?"
+    r"|TBD|TODO|\\[lcd]?dots|\\text\{\s*(?:(?:your |final )?answer)?\s*\})?\W*",
     re.IGNORECASE,
 )
 
@@ -145,8 +161,6 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
     rest = _OPENING.sub("", rest[:MAX_ANSWER_CHARS])
     if filler := _FILLER.match(rest):
         rest = rest[filler.end() :]
-    if filler := _FILLER.match(rest):
-        rest = rest[filler.end() :]
     for _ in range(2):
         if (formula := _leading_math(rest.lstrip())) is not None:
             return formula
@@ -171,16 +185,15 @@ def _is_turned(value: str, read: Callable[[str], str | None]) -> bool:
     return not _NO_VALUE.match(value) and read(value) is not None
 
 
-def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool, int] | None:
-    """The last answer that `text` states in words, whether it is called final, and where.
+def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool] | None:
+    """The last answer that `text` states in words, and whether it is called final.
 
     Example:
 
     >>> stated("I thought the answer is 3. Wait, no. The final answer is 4.")
-    ('4', True, 56)
+    ('4', True)
     """
-    offset = max(0, len(text) - MAX_STATED_CHARS)
-    text = text[offset:]
+    text = text[-MAX_STATED_CHARS:]
     turned = next((m for m in reversed([*_TURNED_LEAD.finditer(text)]) if _is_turned(formula_in(m), read)), None)
     for lead in [*_LEAD.finditer(text)][: -MAX_LEADS - 1 : -1]:
         if is_taken_back(text, lead):
@@ -189,5 +202,5 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
             break
         answer = read(text[lead.end() : lead.end() + MAX_ANSWER_CHARS])
         if answer and not is_placeholder(answer):
-            return answer, bool(lead["final"]), offset + lead.end()
-    return (formula_in(turned).strip('*$"'), "final" in turned[0], offset + turned.end()) if turned else None
+            return answer, bool(lead["final"])
+    return (formula_in(turned).strip('*$"'), "final" in turned[0]) if turned else None
