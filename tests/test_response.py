@@ -26,6 +26,10 @@ from serl_trl.response import MAX_RESPONSE_CHARS, boxes_of, last_boxes, response
         ("It is 5.\n\nLet me know if you need more!\n\nGood luck!", "It is 5."),
         ("This is the answer: 5", "This is the answer: 5"),
         ("```\n5\n```", "5"),
+        ("It is 5.\r\n\r\n---\r\n", "It is 5."),
+        ("It is 5. \u2705 $\\blacksquare$", "It is 5."),
+        ("> It is\n> 5.", "It is\n5."),
+        ("It is 5.\n\nHuman: And 3 + 4?\n\nAssistant: 7", "It is 5."),
         ("\uff15\u200b", "5"),  # full-width, then nothing to see
         ("a \n \n \n b", "a\n\nb"),
         ("", ""),
