@@ -16,6 +16,10 @@ _REPLACED = _FULL_WIDTH | _INVISIBLE
 _CHAT_MARKER = re.compile(
     r"<\|\w{1,20}\|>|</s>|^(?:Human|User|### (?:Instruction|Question|Problem|User)):?(?=[ \n])", re.MULTILINE
 )
+_SOLUTION_TOKEN = re.compile(r"<\|end_of_thought\|>|<\|channel\|>final<\|message\|>")
+_THOUGHT = r"(?:think(?:ing)?|thought|reasoning)"
+_THOUGHT_START = re.compile(rf"<{_THOUGHT}>|\[THINK\]|\u25c1think\u25b7", re.IGNORECASE)
+_THOUGHT_END = re.compile(rf"</{_THOUGHT}>|\[/THINK\]|\u25c1/think\u25b7", re.IGNORECASE)
 _QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]{0,8}```\w{0,20}[ \t]*$", re.MULTILINE)  # ```python
 _SPACES = re.compile(r"\s{3,}")
@@ -46,10 +50,9 @@ def response_of(text: str) -> str:
     text = text if text.isascii() else text.translate(_REPLACED)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", _FENCE.sub("", text))
+    text = _behind_last(_SOLUTION_TOKEN, text)
     text = next((turn for part in _CHAT_MARKER.split(text) if (turn := part.strip())), "")
-    _, closed, rest = text.rpartition("</think>")
-    text = rest.strip() if closed and rest.strip() else text
-    text = _without_open_thinking(text)
+    text = _without_open_thinking(_behind_last(_THOUGHT_END, text))
     text = _tagged(text) or text
     while end := _courtesy_or_ornament(text):
         text = text[: end.start()].rstrip()
@@ -61,10 +64,18 @@ def _courtesy_or_ornament(text: str) -> re.Match[str] | None:
     return _COURTESY.search(text, start) or _ORNAMENT.search(text, start)
 
 
+def _behind_last(mark: re.Pattern[str], text: str) -> str:
+    """What stands behind the last match of `mark`, unless that is nothing."""
+    ends = [match.end() for match in mark.finditer(text)]
+    return (text[ends[-1] :].strip() if ends else "") or text
+
+
 def _without_open_thinking(text: str) -> str:
     """`text` up to a "<think>" that nothing closes, unless there is a box behind it."""
-    before, opened, thinking = text.partition("<think>")
-    return before + opened if opened and "</think>" not in thinking and not boxes_of(thinking) else text
+    start = _THOUGHT_START.search(text)
+    if start is None or _THOUGHT_END.search(text, start.end()) or boxes_of(text[start.end() :]):
+        return text
+    return text[: start.start()] + "<think>"
 
 
 def _tagged(text: str) -> str | None:
