@@ -12,6 +12,11 @@ from serl_trl.response import MAX_RESPONSE_CHARS, boxes_of, last_boxes, response
     [
         ("  It is 5.\n\n", "It is 5."),
         ("<think>Is it 4?</think>\n\nIt is 5.", "It is 5."),
+        ("<Thinking>Is it 4?</Thinking>It is 5.", "It is 5."),
+        ("[THINK]Is it 4?[/THINK]It is 5.", "It is 5."),
+        ("[THINK]Is it 4?", "<think>"),
+        ("<|begin_of_thought|>4?<|end_of_thought|>\n<|begin_of_solution|>5<|end_of_solution|>", "5"),
+        ("<|channel|>analysis<|message|>4?<|end|><|start|>assistant<|channel|>final<|message|>5<|return|>", "5"),
         ("It may be 4.</think>It is 5.", "It is 5."),  # the template had opened the tag
         ("<think>All of it</think>", "<think>All of it</think>"),
         ("Well. <think>Is it 4? Is it", "Well. <think>"),
@@ -26,6 +31,10 @@ from serl_trl.response import MAX_RESPONSE_CHARS, boxes_of, last_boxes, response
         ("It is 5.\n\nLet me know if you need more!\n\nGood luck!", "It is 5."),
         ("This is the answer: 5", "This is the answer: 5"),
         ("```\n5\n```", "5"),
+        ("It is 5.\r\n\r\n---\r\n", "It is 5."),
+        ("It is 5. \u2705 $\\blacksquare$", "It is 5."),
+        ("> It is\n> 5.", "It is\n5."),
+        ("It is 5.\n\nHuman: And 3 + 4?\n\nAssistant: 7", "It is 5."),
         ("\uff15\u200b", "5"),  # full-width, then nothing to see
         ("a \n \n \n b", "a\n\nb"),
         ("", ""),

@@ -16,12 +16,11 @@ _DISPLAY_BLOCK = re.compile(  # a formula in lines of its own
 _SENTENCE_START = re.compile(  # ... = 12. So she has; ... 12 Therefore, she has
     r"(?:[.!?]\s+(?=[A-Z$(*]|\\[^\])])|\s(?=(?:Therefore|Thus|Hence|So|Finally),?\s))"
 )
-_RULE = re.compile(r"\n\s*(?:-{3,9}|\*{3,9}|_{3,9}|={3,9})\s*\Z")  # a line drawn below the last paragraph
 
 
 def tail_of(text: str) -> str:
-    """The end of a response, as far as a conclusion can reach back, without a line drawn below it."""
-    return _RULE.sub("", text[-MAX_ANSWER_CHARS:])
+    """The end of a response, as far as a conclusion can reach back."""
+    return text[-MAX_ANSWER_CHARS:]
 
 
 def last_sentence(text: str) -> str:

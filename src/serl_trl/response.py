@@ -12,7 +12,15 @@ MAX_RESPONSE_CHARS = 100_000  # 25,000 tokens or more; what stands further from 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
 _REPLACED = _FULL_WIDTH | _INVISIBLE
-_CHAT_MARKER = re.compile(r"<\|\w{1,20}\|>|</s>")  # <|im_end|>
+# <|im_end|>; or, as base models write it, a line that begins with "Human:"
+_CHAT_MARKER = re.compile(
+    r"<\|\w{1,20}\|>|</s>|^(?:Human|User|### (?:Instruction|Question|Problem|User)):?(?=[ \n])", re.MULTILINE
+)
+_SOLUTION_TOKEN = re.compile(r"<\|end_of_thought\|>|<\|channel\|>final<\|message\|>")
+_THOUGHT = r"(?:think(?:ing)?|thought|reasoning)"
+_THOUGHT_START = re.compile(rf"<{_THOUGHT}>|\[THINK\]|\u25c1think\u25b7", re.IGNORECASE)
+_THOUGHT_END = re.compile(rf"</{_THOUGHT}>|\[/THINK\]|\u25c1/think\u25b7", re.IGNORECASE)
+_QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]{0,8}```\w{0,20}[ \t]*$", re.MULTILINE)  # ```python
 _SPACES = re.compile(r"\s{3,}")
 _ANSWER_TAG = re.compile(r"<(/?)(?:final_?)?answer>|\[(/?)(?:final_?)?answer\]", re.IGNORECASE)
@@ -22,6 +30,10 @@ _COURTESY = re.compile(  # I hope this helps!
     r"|Good luck\b|Done[.!])[^\n]*\s*\Z"
 )
 _COURTESY_CHARS = 300
+_ORNAMENT = re.compile(  # a line drawn below the last paragraph, an emoji, the sign of a proof's end
+    r"(?:\n\s*(?:-{3,9}|\*{3,9}|_{3,9}|={3,9})|[\s\u2600-\u27bf\u25a0-\u25ff\u2b50\u220e\ufe0f\U0001f000-\U0001faff]+"
+    r"|(?:\$\$?|\\\(|\\\[)?\s*\\(?:blacksquare|square|Box|qed)\s*(?:\$\$?|\\\)|\\\])?|\bQ\.?E\.?D\b\.?)\s*\Z"
+)
 
 
 def response_of(text: str) -> str:
@@ -36,21 +48,34 @@ def response_of(text: str) -> str:
     """
     text = text[-MAX_RESPONSE_CHARS:]
     text = text if text.isascii() else text.translate(_REPLACED)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", _FENCE.sub("", text))
+    text = _behind_last(_SOLUTION_TOKEN, text)
     text = next((turn for part in _CHAT_MARKER.split(text) if (turn := part.strip())), "")
-    _, closed, rest = text.rpartition("</think>")
-    text = rest.strip() if closed and rest.strip() else text
-    text = _without_open_thinking(text)
+    text = _without_open_thinking(_behind_last(_THOUGHT_END, text))
     text = _tagged(text) or text
-    while courtesy := _COURTESY.search(text, max(0, len(text) - _COURTESY_CHARS)):
-        text = text[: courtesy.start()].rstrip()
-    return text
+    while end := _courtesy_or_ornament(text):
+        text = text[: end.start()].rstrip()
+    return _QUOTE.sub("", text) if text.rpartition("\n")[2].startswith(">") else text
+
+
+def _courtesy_or_ornament(text: str) -> re.Match[str] | None:
+    start = max(0, len(text) - _COURTESY_CHARS)
+    return _COURTESY.search(text, start) or _ORNAMENT.search(text, start)
+
+
+def _behind_last(mark: re.Pattern[str], text: str) -> str:
+    """What stands behind the last match of `mark`, unless that is nothing."""
+    ends = [match.end() for match in mark.finditer(text)]
+    return (text[ends[-1] :].strip() if ends else "") or text
 
 
 def _without_open_thinking(text: str) -> str:
     """`text` up to a "<think>" that nothing closes, unless there is a box behind it."""
-    before, opened, thinking = text.partition("<think>")
-    return before + opened if opened and "</think>" not in thinking and not boxes_of(thinking) else text
+    start = _THOUGHT_START.search(text)
+    if start is None or _THOUGHT_END.search(text, start.end()) or boxes_of(text[start.end() :]):
+        return text
+    return text[: start.start()] + "<think>"
 
 
 def _tagged(text: str) -> str | None:

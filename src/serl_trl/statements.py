@@ -11,11 +11,11 @@ MAX_LEADS = 30  # "the answer is" tried, from the last one back
 
 # What is read ------------------------------------------------------------------------------------------------------
 
-# 12, -1,250.50, $3.20, 3/4, 1 3/4, 50\%
+# 12, -1,250.50, $3.20, 3/4, 1 3/4, 1.5e7, 50\%
 DIGITS = (
     r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?"
     r"(?:\d{1,3}(?:[,\u202f\u2009\u00a0]\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+\s(?=\d+/\d)|\d+)?"
-    r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+)?"
+    r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+|[eE][-+]?\d{1,3}(?!\w))?"
     r"(?:\s?\\?%)?"
 )
 NUMBER = re.compile(rf"(?<![\w.,\\^_{{/-]){DIGITS}(?![\w/^])")
@@ -82,7 +82,7 @@ _LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Ans
     re.IGNORECASE | re.MULTILINE,
 )
 _SET_APART = r"\*\*[^*\n]{1,60}\*\*|\$[^$\n]{1,80}\$|\\\(.{1,80}?\\\)|[-\w./,^()%]{1,30}"
-_SEVERAL_WORDS = r"(?:[^\s.?!]|\.(?=\d)){1,30}(?:\s(?:[^\s.?!]|\.(?=\d|m\b)){1,30}){0,5}"
+_SEVERAL_WORDS = r"(?:[^\s.?!]|\.(?=\d)){1,30}(?:\s(?:[^\s.?!]|\.(?=\d|m\b)){1,30}){0,8}"
 _THE_ANSWER = (
     r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?(?:answer|solution)\b(?!\s*(?:to|of)\s+(?:part|step))"
 )
@@ -92,6 +92,7 @@ _TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several wo
     rf"|^(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
     re.MULTILINE,
 )
+_MAX_TURNED_WORDS = 3  # Rio de Janeiro is the answer; adding all of them is no answer
 _NO_VALUE = re.compile(r"(?:this|that|which|it|what|here|not)\b", re.IGNORECASE)
 _RETRACTION = re.compile(  # ... 3. Wait, I forgot a term.
     r"[^.\n?!]{0,80}(?:[.?!]|\.{3})\s*(?:But )?"
@@ -182,7 +183,7 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
 
 
 def _is_turned(value: str, read: Callable[[str], str | None]) -> bool:
-    return not _NO_VALUE.match(value) and read(value) is not None
+    return not _NO_VALUE.match(value) and num_words(value) <= _MAX_TURNED_WORDS and read(value) is not None
 
 
 def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, bool] | None:
