@@ -19,9 +19,8 @@ from pathlib import Path
 
 from math_verify import parse, verify
 
-from serl_trl import equality
+from serl_trl import equality, latex
 from serl_trl.answers import answer_kind, find_answer
-from serl_trl.latex import canonical_form
 from serl_trl.voting import majority_vote
 
 
@@ -85,7 +84,7 @@ def against_the_official_way(num_groups: int, num_official: int) -> None:
     print(f"start of the worker, once:       {time.perf_counter() - start:8.2f} s")
     ours, theirs, right = [], [], [0, 0]
     for number, (problem, completions, picks) in enumerate(groups):
-        canonical_form.cache_clear()
+        latex._rewritten.cache_clear()
         equality._KNOWN.clear()  # groups never seen before
         start = time.perf_counter()
         vote = majority_vote(completions)
@@ -112,7 +111,7 @@ def against_the_official_way(num_groups: int, num_official: int) -> None:
 def where_the_time_goes(num_groups: int) -> None:
     rng, problems = random.Random(1), labels()
     groups = [group(rng, problems)[1] for _ in range(num_groups)]
-    canonical_form.cache_clear()
+    latex._rewritten.cache_clear()
     equality._KNOWN.clear()
     asked_s = [0.0, 0]
     call = equality._ALGEBRA.call
@@ -189,7 +188,7 @@ def growth(num_steps: int) -> None:
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(
         f"\npeak memory after {num_steps // 5} and {num_steps} steps of new answers: {peaks[0]:.0f} and {peaks[1]:.0f} MiB; "
-        f"cached forms {canonical_form.cache_info().currsize}, verdicts {len(equality._KNOWN)}"
+        f"cached forms {latex._rewritten.cache_info().currsize}, verdicts {len(equality._KNOWN)}"
     )
 
 

@@ -89,7 +89,7 @@ _THE_ANSWER = (
 _TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several words are
     rf"(?:^|[.!?]\s+|=>|\u21d2|\bget\b|\bgives\b|\bobtain\b)\s*({_SET_APART})\s+(?:is|as)\s+{_THE_ANSWER}"
     rf"|\bmakes\s+({_SET_APART})\s+{_THE_ANSWER}"
-    rf"|^(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
+    rf"|^(?:[-*\u2022>]\s)?(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
     re.MULTILINE,
 )
 _MAX_TURNED_WORDS = 3  # Rio de Janeiro is the answer; adding all of them is no answer
