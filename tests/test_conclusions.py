@@ -45,6 +45,7 @@ def test_value_in(sentence, value):
 def test_lines():
     assert lone_line(" 12 ") == "12"
     assert lone_line("12 +\n3") is None
+    assert lone_line("12\n\n**Explanation:** 3 + 9 is 12") == "12"
     assert lone_line("x =") is None
     assert lone_line("12" * 60) is None
     assert line_set_apart("We add.\n**12**") == "**12**"

@@ -155,14 +155,16 @@ def _only_sentence(text: str) -> str | None:
 
 # Lines of their own ------------------------------------------------------------------------------------------------
 
+_EXPLANATION = re.compile(r"\n\s*\*{0,2}(?:Explanation|Reasoning|Justification|Solution)\b\*{0,2}:")
 # **12**; 12 apples
 _MARKED_LINE = re.compile(r"\*\*[^*]{1,80}\*\*|\$[^$]{1,200}\$|\\\([^\n]{1,200}\\\)")
 _NUMBER_LINE = re.compile(DIGITS + r"(?:\s[A-Za-z]+)?")
 
 
 def lone_line(text: str) -> str | None:
-    """The whole response, if it is a single short line: a terse model says nothing but the answer."""
-    line = tail_of(text).strip() if len(text) <= 2 * MAX_LONE_CHARS else ""
+    """The whole response, or all before its "Explanation:", if it is a single short line: a terse model's answer."""
+    explained = _EXPLANATION.search(text, 0, 2 * MAX_LONE_CHARS)
+    line = (text[: explained.start()] if explained else text[: 2 * MAX_LONE_CHARS]).strip()
     is_short = 0 < len(line) <= MAX_LONE_CHARS and "\n" not in line and not is_unfinished(line)
     return line if is_short and is_complete(line) else None
 

@@ -11,11 +11,11 @@ MAX_LEADS = 30  # "the answer is" tried, from the last one back
 
 # What is read ------------------------------------------------------------------------------------------------------
 
-# 12, -1,250.50, $3.20, 3/4, 1 3/4, 1.5e7, 50\%
+# 12, -1,250.50, $3.20, 3/4, 1 3/4, 1.5e7, 1011_2, 50\%
 DIGITS = (
     r"[-\u2212]?\s?\\?[$\u20ac\u00a3]?"
     r"(?:\d{1,3}(?:[,\u202f\u2009\u00a0]\d{3})+(?!\d)|\d+,\d\d?(?!\d)|\d+\s(?=\d+/\d)|\d+)?"
-    r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+|[eE][-+]?\d{1,3}(?!\w))?"
+    r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+|[eE][-+]?\d{1,3}(?!\w)|_\d{1,2}(?!\w))?"
     r"(?:\s?\\?%)?"
 )
 NUMBER = re.compile(rf"(?<![\w.,\\^_{{/-]){DIGITS}(?![\w/^])")
@@ -27,9 +27,9 @@ MATH = re.compile(  # a formula between $$, \[ \], \begin{align}, \( \) or $ $; 
     rf"|(?<!\\)\$(\d[\d,.]{{0,40}}(?:\s*[^\s$\w][^$\n]{_FORMULA}(?<=[\w)}}\]]))?)\$(?!\d)",
     re.DOTALL,
 )
-# two letters or more that are no command; \begin{align}; where a box or a command was cut off
+# two letters or more that are no command; \begin{align} and \text{ or }; where a box or a command was cut off
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\*?\}")
+_NO_WORDS = re.compile(r"\\(?:begin|end)\{\w+\*?\}|\\(?:text\w{0,8}|mbox)\{[^{}]*\}")
 _CUT_COMMAND = re.compile(r"\\boxed|(?:^|\$|\\\(|\\\[|\s)\\b?o?x?e?d?$")
 _UNFINISHED = re.compile(  # 5 and; x =
     r"(?:\b(?:or|and|is|are|the|of)|[=,:]|</?think>)\s*$", re.IGNORECASE
@@ -48,8 +48,8 @@ def is_unfinished(text: str) -> bool:
 
 
 def num_words(text: str) -> int:
-    """Words of two letters or more; a command is none."""
-    return len(_WORD.findall(_ENVIRONMENT.sub("", text)))
+    """Words of two letters or more outside of formulas' commands and text."""
+    return len(_WORD.findall(_NO_WORDS.sub("", text)))
 
 
 def formula_in(match: re.Match[str]) -> str:
@@ -74,7 +74,7 @@ _LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Ans
     r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)"
     r"|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
     r"|(?<![A-Za-z])(?<!\byour\s)(?P<final>final[\s_]{1,2})?"
-    r"(?:answers?(?!\s+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
+    r"(?:answers?(?![ \t]+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
     rf"(?:\s*{_ARROW}\s"
     r"|(?:(?!\\f?box|\bnot\b|\bcannot\b|n't\b)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
     r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
@@ -89,7 +89,7 @@ _THE_ANSWER = (
 _TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several words are
     rf"(?:^|[.!?]\s+|=>|\u21d2|\bget\b|\bgives\b|\bobtain\b)\s*({_SET_APART})\s+(?:is|as)\s+{_THE_ANSWER}"
     rf"|\bmakes\s+({_SET_APART})\s+{_THE_ANSWER}"
-    rf"|^(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
+    rf"|^(?:[-*\u2022>]\s)?(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
     re.MULTILINE,
 )
 _MAX_TURNED_WORDS = 3  # Rio de Janeiro is the answer; adding all of them is no answer
