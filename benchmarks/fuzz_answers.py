@@ -216,6 +216,8 @@ def fuzz(minutes: float, first_seed: int, record: Record) -> None:
         seed(round_seed)(one)()
         record.look_at_worker()
         round_seed += 1
+        left = end - time.monotonic()
+        print(f"seed {round_seed}, {left:.0f} s left, {len(record.failures)} failures", file=sys.stderr, flush=True)
 
 
 def main() -> None:
