@@ -63,7 +63,7 @@ def official_vote(problem: str, completions: list[str]) -> list[float]:
     return [float(equal) for equal in equals[pivot]]
 
 
-def median_s(function: Callable[[], object]) -> float:
+def elapsed_s(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
@@ -124,11 +124,11 @@ def where_the_time_goes(num_groups: int) -> None:
         return outcome
 
     equality._ALGEBRA.call = timed  # type: ignore[method-assign,assignment]
-    found_s = median_s(lambda: [find_answer(text) for completions in groups for text in completions])
+    found_s = elapsed_s(lambda: [find_answer(text) for completions in groups for text in completions])
     answers = [find_answer(text).answer or "" for completions in groups for text in completions]
     kind = answer_kind("math")
-    form_s = median_s(lambda: [kind.canonical(answer) for answer in answers])
-    total_s = median_s(lambda: [majority_vote(completions) for completions in groups])
+    form_s = elapsed_s(lambda: [kind.canonical(answer) for answer in answers])
+    total_s = elapsed_s(lambda: [majority_vote(completions) for completions in groups])
     equality._ALGEBRA.call = call  # type: ignore[method-assign]
     print(
         f"\nwhere the time of {num_groups} votes goes: finding answers {found_s * 1e3:.0f} ms, canonical forms {form_s * 1e3:.0f} ms, "

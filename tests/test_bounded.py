@@ -207,3 +207,13 @@ def test_forked_child_starts_its_own_worker(warm):
     os.waitpid(child, 0)
     thread.join()
     assert theirs != ours == warm.call(os.getpid, time_limit_s=5).value
+
+
+def test_is_running():
+    worker = BoundedWorker()
+    assert not worker.is_running
+    worker.call(abs, -1, time_limit_s=5.0)
+    assert worker.is_running
+    worker.call(time.sleep, 5, time_limit_s=0.1)
+    assert not worker.is_running  # killed, and not started before the next call
+    worker.close()

@@ -204,3 +204,13 @@ def test_a_crash_is_not_remembered(monkeypatch):
 @settings(deadline=None, max_examples=100)
 def test_symmetric(a, b):
     assert compare_forms(a, b) == compare_forms(b, a)
+
+
+def test_a_question_costs_one_call(monkeypatch):
+    compare_forms(r"\sin x", r"\cos x")  # the worker is running from here on
+    asked, call = [], equality._ALGEBRA.call
+    monkeypatch.setattr(
+        equality._ALGEBRA, "call", lambda *args, **kwargs: asked.append(args[1:]) or call(*args, **kwargs)
+    )
+    compare_forms(r"\tan 7x", r"\tan 8x")
+    assert asked == [(r"\tan 7x",), (r"\tan 8x",), (r"\tan 7x", r"\tan 8x")]

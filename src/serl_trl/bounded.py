@@ -114,6 +114,11 @@ class BoundedWorker:
                 raise
         return outcomes
 
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, so that the next call need not start one."""
+        return self._process is not None and self._process.popen.poll() is None
+
     def close(self) -> None:
         """Ends the worker, after the call that is running; a later call starts another. At exit it ends by itself."""
         with self._lock:
@@ -145,7 +150,7 @@ class BoundedWorker:
 
     def _connection(self) -> Connection | None:
         """The pipe to a worker that is ready, started if need be, or None if there is none to be had."""
-        if self._process is not None and self._process.popen.poll() is None:
+        if self._process is not None and self.is_running:
             return self._process.connection
         self._stop()  # it died idle
         if time.monotonic() < self._next_start_s:
