@@ -1,6 +1,5 @@
-"""What the policy is asked and what it replied: few-shot requests, prompt templates, instructions out of replies."""
+"""What the policy is asked: few-shot requests and prompt templates."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -47,60 +46,6 @@ def few_shot_prompt(shown: Sequence[str]) -> str:
         f"Here is a numbered list of problems. Write problem {len(shown) + 1}: a new one of the same kind, different "
         f"from all of these. Write the problem only, not its solution.\n\n{items}"
     )
-
-
-_ITEM = re.compile(
-    r"^\s*(?:\*\*)?\s*(?:(?:problem|question)\s*)?(?:\d+\s*[.):](?=\s|\*|$)|[-*•]\s)\s*(?:\*\*)?\s*", re.IGNORECASE
-)
-_CALCULATION = r"[\s\d.,+\-*/()$=]*"
-_SOLUTIONS = (
-    re.compile(r"\s*(?:\*\*)?\s*\b(?:solution|answer)\s*(?:\*\*)?\s*:.*", re.IGNORECASE | re.DOTALL),
-    # A sentence of its own with a value: "The answer is 4." is a solution, "The answer is an integer." is not.
-    re.compile(
-        r"(?<=[.?!\n])[\s*]*(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?answer\s+is[\s$*]*"
-        r"(?:\\boxed\{|-?[\d.,/]*\d%?(?:\s+[a-z]+)?[\s$*]*(?:[.!\n](?!\d)|$)).*",
-        re.IGNORECASE | re.DOTALL,
-    ),
-    re.compile(r"(?<=[.?!\n])[\s$*]*\\boxed\{[^}].*", re.DOTALL),
-    re.compile(rf"(?<=\w\?){_CALCULATION}\d{_CALCULATION}$"),
-)
-_EQUATION = re.compile(rf"({_CALCULATION}?\d[\s)$]*)={_CALCULATION}")  # as a whole: a letter may stand for the unknown
-
-
-def parse_reply(reply: Reply) -> list[str]:
-    """
-    The instructions of a reply: the items of its list, or all of its text where it is no list.
-
-    White space is folded; nothing else of the text is changed. A solution that follows an instruction is cut off
-    ("Solution: ...", "The answer is 4.", a box, a bare calculation behind the question mark), and so is the last
-    instruction of a truncated reply.
-
-    Example:
-
-    ```python
-    >>> parse_reply(Reply("9. What is 7 - 2?\\n10. What is 8 + 8? Answer: 16\\n11. What is"))
-    ['What is 7 - 2?', 'What is 8 + 8?', 'What is']
-    >>> parse_reply(Reply("9. What is 7 - 2?\\n10. What is", is_truncated=True))
-    ['What is 7 - 2?']
-
-    ```
-    """
-    items: list[list[str]] = [[]]
-    for line in reply.text.strip().splitlines():
-        if _ITEM.match(line) and items[-1]:
-            items.append([])
-        items[-1].append(_ITEM.sub("", line))
-    texts = [" ".join(_without_solution("\n".join(lines)).split()) for lines in items]
-    if reply.is_truncated:
-        texts.pop()
-    return [text for text in texts if text]
-
-
-def _without_solution(text: str) -> str:
-    for solution in _SOLUTIONS:
-        text = solution.sub("", text)
-    equation = _EQUATION.fullmatch(text)
-    return equation[1] if equation else text
 
 
 @dataclass(frozen=True)

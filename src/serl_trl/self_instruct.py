@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from .filters import InstructionFilter, KeywordFilter, LengthFilter, NoveltyFilter, Verdict, apply_filters
 from .novelty import NoveltyIndex
-from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
+from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt
+from .replies import parse_reply
 from .voting import Vote
 
 
