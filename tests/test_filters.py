@@ -14,12 +14,13 @@ from serl_trl.filters import (
     InstructionFilter,
     KeywordFilter,
     LengthFilter,
-    NoveltyFilter,
     Verdict,
     apply_filters,
+    check_filters,
     is_in_band,
 )
 from serl_trl.novelty import NoveltyIndex
+from serl_trl.novelty_filters import NoveltyFilter
 
 
 nan = math.nan
@@ -125,8 +126,8 @@ def test_keyword_options_that_ban_too_much_raise(options):
 
 def test_novelty_filter_reports_the_similarity_and_adds_nothing():
     index = NoveltyIndex(threshold=0.5)
-    index.add("one two three four")
     novelty = NoveltyFilter(index)
+    novelty.learn(["one two three four"])
     # 2 common words of 4 and 4: F1 = .5, on the threshold; 3: F1 = .75
     assert novelty("one two five six") == Verdict(True, None, 0.5)
     assert novelty("one two three six") == Verdict(False, "similar", 0.75)
@@ -175,7 +176,7 @@ def test_the_default_chain_by_name():
 
 def test_two_filters_of_one_name_raise():
     with pytest.raises(ValueError, match="'length'"):
-        apply_filters("one two three four", [LengthFilter(), LengthFilter(1, 2)])
+        check_filters([LengthFilter(), LengthFilter(1, 2)])
 
 
 # --- difficulty -----------------------------------------------------------------------------------------------------

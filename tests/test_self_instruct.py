@@ -6,8 +6,9 @@ import random
 import pytest
 from datasets import Dataset
 
-from serl_trl.filters import LengthFilter, NoveltyFilter
+from serl_trl.filters import LengthFilter
 from serl_trl.novelty import NoveltyIndex
+from serl_trl.novelty_filters import NoveltyFilter
 from serl_trl.prompts import PromptTemplate, Reply
 from serl_trl.self_instruct import SelfInstructDataset
 from serl_trl.serl_config import SeRLConfig

@@ -2,12 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
-
-from .novelty import NoveltyIndex
-
 
 # The official SeRL code's lists: instructions that a text-only model cannot follow, or whose answer is no number.
 BANNED_WORDS: tuple[str, ...] = (
@@ -32,7 +29,7 @@ BANNED_STARTS: tuple[str, ...] = ("Write a program",)
 _SHARE_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a filter decided.
 
@@ -59,7 +56,27 @@ class Verdict:
 
 
 class InstructionFilter(Protocol):
-    """What [`apply_filters`] needs of a filter: a name to count its verdicts under, and the call."""
+    """
+    What a filter is: any object with a name, under which its verdicts are counted, and a call that gives a [`Verdict`].
+
+    It may have a method `learn(instructions: Sequence[str]) -> None`, which is told what an instruction is compared
+    with: first all seeds, at once, then each instruction as it is kept, in every iteration. The built-in novelty filters
+    have one. On several processes each has filters of its own that are told the same, so verdicts must not depend on
+    chance or time.
+
+    Example:
+
+    ```python
+    >>> class AsksSomething:
+    ...     name = "question"
+    ...
+    ...     def __call__(self, instruction):
+    ...         return Verdict(True) if instruction.endswith("?") else Verdict(False, "no_question")
+    >>> apply_filters("Add 2 and 3.", [LengthFilter(), AsksSomething()])["question"]
+    Verdict(kept=False, reason='no_question', value=None)
+
+    ```
+    """
 
     @property
     def name(self) -> str: ...
@@ -173,33 +190,32 @@ class KeywordFilter:
         return Verdict(True)
 
 
-@dataclass(frozen=True)
-class NoveltyFilter:
-    """Reject instructions that are too similar to one in a bank. Asking adds nothing to the bank.
+def check_filters(filters: Iterable[InstructionFilter], reserved: Iterable[str] = ()) -> list[InstructionFilter]:
+    """
+    The filters as a list, once each has been found to be one.
 
     Args:
-        index ([`~novelty.NoveltyIndex`]):
-            The bank, which holds the threshold.
+        filters (`Iterable[InstructionFilter]`):
+            The filters.
+        reserved (`Iterable[str]`, *optional*):
+            Names that no filter may have.
 
-    Example:
-
-    ```python
-    >>> index = NoveltyIndex(threshold=0.7)
-    >>> index.add("What is 2 + 2?")
-    >>> NoveltyFilter(index)("What is 2 - 2?")
-    Verdict(kept=False, reason='similar', value=1.0)
-
-    ```
+    Raises:
+        `TypeError`: If one is not callable, or has no name.
+        `ValueError`: If two have the same name, or one a reserved name.
     """
-
-    name: ClassVar[str] = "novelty"
-    index: NoveltyIndex
-
-    def __call__(self, instruction: str) -> Verdict:
-        similarity = self.index.max_similarity(instruction)
-        if similarity > self.index.threshold:
-            return Verdict(False, "similar", similarity)
-        return Verdict(True, None, similarity)
+    names = list(reserved)
+    filters = list(filters)
+    for instruction_filter in filters:
+        name = getattr(instruction_filter, "name", None)
+        if not callable(instruction_filter) or isinstance(instruction_filter, type):
+            raise TypeError(f"the filter {instruction_filter!r} is no object that can be called with an instruction.")
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"the filter {instruction_filter!r} has the name {name!r}; give it a text as its attribute 'name'.")
+        if name in names:
+            raise ValueError(f"the name {name!r} of a filter is taken; give each a name of its own.")
+        names.append(name)
+    return filters
 
 
 def apply_filters(instruction: str, filters: Iterable[InstructionFilter]) -> dict[str, Verdict]:
@@ -216,7 +232,8 @@ def apply_filters(instruction: str, filters: Iterable[InstructionFilter]) -> dic
         all of them kept it; only the last can be a rejection.
 
     Raises:
-        `ValueError`: If two filters have the same name.
+        `RuntimeError`: If a filter raises; its error is the cause.
+        `TypeError`: If a filter returns anything but a [`Verdict`] of plain Python values.
 
     Example:
 
@@ -228,12 +245,41 @@ def apply_filters(instruction: str, filters: Iterable[InstructionFilter]) -> dic
     """
     verdicts: dict[str, Verdict] = {}
     for instruction_filter in filters:
-        if instruction_filter.name in verdicts:
-            raise ValueError(f"two filters are called {instruction_filter.name!r}; give each a name of its own.")
-        verdict = verdicts[instruction_filter.name] = instruction_filter(instruction)
+        name = instruction_filter.name
+        try:
+            verdict = instruction_filter(instruction)
+        except Exception as error:
+            raise RuntimeError(
+                f"the filter {name!r} raised {type(error).__name__}: {error}, on the instruction {instruction!r}; mend it, "
+                "or leave it out of the filters."
+            ) from error
+        verdicts[name] = verdict
+        if not _is_sound(verdict):
+            raise TypeError(
+                f"the filter {name!r} returned {verdict!r} for the instruction {instruction!r}; it must return a "
+                "Verdict(kept: bool, reason: str or None, value: number, str or None)."
+            )
         if not verdict.kept:
             break
     return verdicts
+
+
+def _is_sound(verdict: object) -> bool:
+    """Whether it is a verdict that can be counted and written to a file."""
+    return (
+        isinstance(verdict, Verdict)
+        and isinstance(verdict.kept, bool)
+        and isinstance(verdict.reason, str | None)
+        and isinstance(verdict.value, float | int | str | None)
+    )
+
+
+def tell_filters(filters: Iterable[InstructionFilter], instructions: Sequence[str]) -> None:
+    """Tell those filters that want to know what further instructions are compared with; see [`InstructionFilter`]."""
+    for instruction_filter in filters:
+        learn = getattr(instruction_filter, "learn", None)
+        if learn is not None:
+            learn(instructions)
 
 
 def is_in_band(share: float, min_share: float, max_share: float) -> bool:

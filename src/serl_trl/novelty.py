@@ -134,6 +134,38 @@ class NoveltyIndex:
         """
         return self.most_similar(text)[1]
 
+    def num_similar(self, text: str, similarity: float) -> int:
+        """Number of texts of the bank whose ROUGE-L F1 with `text` is higher than `similarity`.
+
+        Args:
+            text (`str`):
+                Any text.
+            similarity (`float`):
+                F1, from 0 to 1.
+
+        Returns:
+            `int`: Texts that were added several times count several times.
+
+        Example:
+
+        ```python
+        >>> index = NoveltyIndex()
+        >>> for text in ("two plus two", "two plus three", "a train leaves"):
+        ...     index.add(text)
+        >>> index.num_similar("two plus one", 0.6), index.num_similar("two plus one", 2 / 3)
+        (2, 0)
+
+        ```
+        """
+        query = Query([self._ids.get(word, -1) for word in self._tokenize(text)], len(self._ids))
+        count = 0
+        for part in (self._tail(), *self._shards):
+            rows, _ = part.candidates(query, similarity)
+            if len(rows):
+                scores = _rouge_l(part.num_common(query, rows), query.num_words, part.lengths[rows])
+                count += int((scores > similarity).sum())
+        return count
+
     def is_novel(self, text: str) -> bool:
         """Whether no text of the bank is more similar to `text` than the threshold.
 

@@ -197,7 +197,7 @@ def _without_solution(text: str) -> str:
     has_asked = False
     for start in (match.end() for match in _SENTENCE_START.finditer(text)):
         if _LABEL.match(text, start) or (has_asked and _WORKING.match(text, start)):
-            text = text[:start]
+            text = text[:start].rstrip(" \n*_#([")
             break
         if start > 0 and _STATED_VALUE.match(text, start):
             text = _up_to_question(text, start)
@@ -207,12 +207,12 @@ def _without_solution(text: str) -> str:
     if boxes and "?" not in text[boxes[0] :]:
         starts = [match.end() for match in _SENTENCE_START.finditer(text, 0, boxes[0])]
         text = _up_to_question(text, max(starts, default=0))
-    return _without_value(text.rstrip(" \n*_#(["))
+    return _without_value(text)
 
 
 def _up_to_question(text: str, end: int) -> str:
     """The text before `end`, up to its last question mark if it has one: what lies between is reasoning."""
-    return text[: text.rfind("?", 0, end) + 1 or end]
+    return text[: text.rfind("?", 0, end) + 1 or end].rstrip(" \n*_#([$")
 
 
 def _without_value(text: str) -> str:

@@ -11,8 +11,17 @@ from typing import Any, TypeAlias
 import datasets
 from torch.utils.data import Dataset
 
-from .filters import InstructionFilter, KeywordFilter, LengthFilter, NoveltyFilter, Verdict, apply_filters
+from .filters import (
+    InstructionFilter,
+    KeywordFilter,
+    LengthFilter,
+    Verdict,
+    apply_filters,
+    check_filters,
+    tell_filters,
+)
 from .novelty import NoveltyIndex
+from .novelty_filters import NoveltyFilter
 from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt
 from .replies import parse_reply
 from .voting import Vote
@@ -112,14 +121,13 @@ class SelfInstructDataset(Dataset):
         self.prompt_template = prompt_template
         self.seed = seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
-        self.filters = default if filters is None else filters
+        self.filters = check_filters(default if filters is None else filters, reserved=[PARSE_FILTER])
         self.queue: list[Instruction] = []  # of the current iteration; slot i holds instruction i
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
         self._kept: list[str] = []  # ever, in every iteration
         self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
         self._seed_texts = list(self._ancestors)
-        for text in self._seed_texts:
-            self._remember(text)
+        tell_filters(self.filters, self._seed_texts)
 
     @classmethod
     def from_config(
@@ -243,14 +251,9 @@ class SelfInstructDataset(Dataset):
                 self.queue.append(instruction)
                 self._kept.append(text)
                 self._ancestors.setdefault(text, self._ancestors[shown[0]])
-                self._remember(text)
+                tell_filters(self.filters, [text])
             else:
                 counts[next(name for name, verdict in instruction.verdicts.items() if not verdict.kept)] += 1
-
-    def _remember(self, text: str) -> None:
-        for instruction_filter in self.filters:
-            if isinstance(instruction_filter, NoveltyFilter):
-                instruction_filter.index.add(text)
 
     def _rejections(self, counts: Counter[str]) -> str:
         names = [PARSE_FILTER, *(f.name for f in self.filters)]
