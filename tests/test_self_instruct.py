@@ -167,7 +167,7 @@ def test_saved_file_holds_votes_and_verdicts(tmp_path):
 @pytest.mark.parametrize(
     ("seeds", "options", "message"),
     [
-        (SEEDS[:3], {}, "3 seeds, fewer than num_few_shot=8"),
+        (SEEDS[:3], {}, "3 different seeds, fewer than num_few_shot=8"),
         ([*SEEDS, " "], {}, "Seed 12 is empty"),
         (Dataset.from_dict({"text": SEEDS}), {}, "column 'prompt'"),
         ([[{"role": "user", "content": s}] for s in SEEDS], {"prompt_template": PromptTemplate()}, "messages already"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+
 # The official SeRL code's lists: instructions that a text-only model cannot follow, or whose answer is no number.
 BANNED_WORDS: tuple[str, ...] = (
     "image",
@@ -211,7 +212,9 @@ def check_filters(filters: Iterable[InstructionFilter], reserved: Iterable[str] 
         if not callable(instruction_filter) or isinstance(instruction_filter, type):
             raise TypeError(f"the filter {instruction_filter!r} is no object that can be called with an instruction.")
         if not isinstance(name, str) or not name:
-            raise TypeError(f"the filter {instruction_filter!r} has the name {name!r}; give it a text as its attribute 'name'.")
+            raise TypeError(
+                f"the filter {instruction_filter!r} has the name {name!r}; give it a text as its attribute 'name'."
+            )
         if name in names:
             raise ValueError(f"the name {name!r} of a filter is taken; give each a name of its own.")
         names.append(name)

@@ -1,16 +1,16 @@
 """`SelfInstructDataset`: the prompts of a run, rewritten by the policy itself at the start of every iteration."""
 
-import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
 from torch.utils.data import Dataset
 
+from .drift import DriftMonitor
+from .few_shot import SeedDeck, few_shot_choice
 from .filters import (
     InstructionFilter,
     KeywordFilter,
@@ -20,8 +20,9 @@ from .filters import (
     check_filters,
     tell_filters,
 )
+from .instructions import Instruction, InstructionArchive, write_instructions
 from .novelty import NoveltyIndex
-from .novelty_filters import NoveltyFilter
+from .novelty_filters import Encoder, NoveltyFilter, SemanticNoveltyFilter, sentence_encoder
 from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt
 from .replies import parse_reply
 from .voting import Vote
@@ -30,33 +31,8 @@ from .voting import Vote
 Writer: TypeAlias = Callable[[list[Prompt], int], list[Reply]]
 
 PARSE_FILTER = "parse"  # the name under which a reply without an instruction is counted
+SEED_CAP = "seed_cap"  # the name under which max_per_seed rejects
 MAX_REPLIES_PER_INSTRUCTION = 8  # replies asked for, per instruction wanted, before an iteration makes do with less
-
-
-@dataclass
-class Instruction:
-    """One instruction the policy wrote, kept or not.
-
-    Args:
-        text (`str`): The instruction, as written but for white space.
-        source (`str`): `"generated"`.
-        parents (`list[str]`): The instructions that were shown to the policy.
-        verdicts (`dict[str, Verdict]`): What each filter said, up to the first that rejected it.
-        vote_share (`float`, *optional*): Of the first rollout; `None` before that.
-        vote_answer (`str`, *optional*): The winning answer of the first rollout.
-    """
-
-    text: str
-    source: str
-    parents: list[str] = field(repr=False)
-    verdicts: dict[str, Verdict]
-    vote_share: float | None = None
-    vote_answer: str | None = None
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether every filter let it pass."""
-        return all(verdict.kept for verdict in self.verdicts.values())
 
 
 class SelfInstructDataset(Dataset):
@@ -70,12 +46,17 @@ class SelfInstructDataset(Dataset):
     Args:
         seeds (`datasets.Dataset` or `Sequence`):
             The unlabelled prompts: a dataset with a column `prompt`, or a list of its values. Strings, or messages whose
-            last is the user's; a written instruction takes over the other messages of its first parent.
+            last is the user's; a written instruction takes over the other messages of its seed parent: the seed that the
+            instruction shown which it resembles most is, or descends from.
         num_instructions, num_few_shot, seed_fraction, seed:
             As in [`SeRLConfig`].
         filters (`list[InstructionFilter]`, *optional*):
-            What a written instruction must pass, in this order. Defaults to length, keyword and novelty with the
-            defaults of [`SeRLConfig`]; a [`NoveltyFilter`] among them is told the seeds and everything that is kept.
+            What a written instruction must pass, in this order: any objects with a name and a call; see
+            [`~filters.InstructionFilter`]. Defaults to length, keyword and novelty with the defaults of [`SeRLConfig`].
+        max_per_seed (`int`, *optional*):
+            Most instructions with the same seed parent that an iteration keeps.
+        encode (`Callable[[Sequence[str]], np.ndarray]`, *optional*):
+            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see [`~drift.DriftMonitor`].
         prompt_template (`PromptTemplate`, *optional*):
             How string instructions are put to the policy; without it they stay strings.
 
@@ -104,13 +85,16 @@ class SelfInstructDataset(Dataset):
         num_few_shot: int = 8,
         seed_fraction: float = 0.25,
         filters: list[InstructionFilter] | None = None,
+        max_per_seed: int | None = None,
+        encode: Encoder | None = None,
         prompt_template: PromptTemplate | None = None,
         seed: int = 42,
     ) -> None:
         self.seeds: list[Prompt] = _prompts(seeds)
-        if len(self.seeds) < num_few_shot:
+        self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
+        if len(self._ancestors) < num_few_shot:
             raise ValueError(
-                f"There are {len(self.seeds)} seeds, fewer than num_few_shot={num_few_shot} that a prompt shows; "
+                f"There are {len(self._ancestors)} different seeds, fewer than num_few_shot={num_few_shot} that a prompt shows; "
                 "add seeds or lower num_few_shot."
             )
         if prompt_template is not None and any(not isinstance(prompt, str) for prompt in self.seeds):
@@ -121,30 +105,45 @@ class SelfInstructDataset(Dataset):
         self.prompt_template = prompt_template
         self.seed = seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
-        self.filters = check_filters(default if filters is None else filters, reserved=[PARSE_FILTER])
+        self.filters = check_filters(default if filters is None else filters, reserved=[PARSE_FILTER, SEED_CAP])
         self.queue: list[Instruction] = []  # of the current iteration; slot i holds instruction i
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
         self._kept: list[str] = []  # ever, in every iteration
-        self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
-        self._seed_texts = list(self._ancestors)
-        tell_filters(self.filters, self._seed_texts)
+        self._num_kept_of_seed: Counter[str] = Counter()  # in the current iteration
+        self.max_per_seed = max_per_seed
+        self.iteration = -1  # the current one, from 0
+        self.archive = InstructionArchive()  # of the iterations before it
+        seed_texts = list(self._ancestors)
+        self.deck = SeedDeck(seed_texts, seed)
+        self._drift = DriftMonitor(seed_texts, encode)
+        tell_filters(self.filters, seed_texts)
 
     @classmethod
     def from_config(
-        cls, seeds: datasets.Dataset | Sequence[Prompt], args: Any, prompt_template: PromptTemplate | None = None
+        cls,
+        seeds: datasets.Dataset | Sequence[Prompt],
+        args: Any,
+        prompt_template: PromptTemplate | None = None,
+        further_filters: Sequence[InstructionFilter] = (),
     ) -> "SelfInstructDataset":
-        """The dataset that a [`SeRLConfig`] describes."""
+        """The dataset that a [`SeRLConfig`] describes, with `further_filters` after those of the configuration."""
+        index = NoveltyIndex(args.novelty_threshold, args.novelty_tokenizer)
         filters: list[InstructionFilter] = [
             LengthFilter(args.min_instruction_words, args.max_instruction_words),
             KeywordFilter(args.banned_words),
-            NoveltyFilter(NoveltyIndex(args.novelty_threshold, args.novelty_tokenizer)),
+            NoveltyFilter(index, args.novelty_crowding_penalty),
         ]
+        encode = sentence_encoder(args.embedding_model) if args.embedding_model else None
+        if encode is not None and args.semantic_novelty_threshold is not None:
+            filters.append(SemanticNoveltyFilter(encode, args.semantic_novelty_threshold))
         return cls(
             seeds,
             num_instructions=args.num_instructions,
             num_few_shot=args.num_few_shot,
             seed_fraction=args.seed_fraction,
-            filters=filters,
+            filters=[*filters, *further_filters],
+            max_per_seed=args.max_instructions_per_seed,
+            encode=encode,
             prompt_template=prompt_template,
             seed=args.seed,
         )
@@ -162,15 +161,23 @@ class SelfInstructDataset(Dataset):
     def prompt(self, slot: int) -> Prompt:
         """What the policy is asked in this slot; a slot that could not be filled repeats another's."""
         instruction = self.queue[slot % len(self.queue)]
+        prompt = self._prompt_of(instruction.text, instruction.seed_parent)
+        assert prompt is not None  # whatever is kept has a seed parent
+        return prompt
+
+    def _prompt_of(self, text: str, seed_parent: str | None) -> Prompt | None:
+        """What the policy is asked; nothing where no instruction could be parsed, and so there is no seed parent."""
+        if seed_parent is None:
+            return None
         if self.prompt_template is not None:
-            return self.prompt_template.render(instruction.text)
-        seed = self._ancestors[instruction.text]
-        return instruction.text if isinstance(seed, str) else [*seed[:-1], {**seed[-1], "content": instruction.text}]
+            return self.prompt_template.render(text)
+        seed = self._ancestors[seed_parent]
+        return text if isinstance(seed, str) else [*seed[:-1], {**seed[-1], "content": text}]
 
     def record_vote(self, slot: int, vote: Vote) -> None:
         """Notes how the rollouts of a slot voted; a slot that repeats another's instruction is ignored."""
         if self.is_filled(slot):
-            self.queue[slot].vote_share, self.queue[slot].vote_answer = vote.share, vote.answer
+            self.queue[slot].record_vote(vote)
 
     def regenerate(self, write: Writer, iteration: int, num_prompts: int = 64) -> dict[str, float]:
         """
@@ -191,15 +198,16 @@ class SelfInstructDataset(Dataset):
             RuntimeError: If not one instruction passed the filters.
         """
         rng = random.Random(f"{self.seed}/{iteration}")
-        deck, written_before = _deck(self._seed_texts, rng), list(self._kept)
+        self.archive.add(self.iteration + 1, self.written)
+        self.iteration, written_before = iteration, list(self._kept)
         self.queue, self.written = [], []
+        self._num_kept_of_seed.clear()
         counts: Counter[str] = Counter()
         max_replies = MAX_REPLIES_PER_INSTRUCTION * self.num_instructions
         while len(self.queue) < self.num_instructions and counts["replies"] < max_replies:
             missing = self.num_instructions - len(self.queue)
-            shown = [
-                self._few_shot(deck, written_before, rng) for _ in range(min(num_prompts, missing + missing // 4 + 1))
-            ]
+            choice = self.deck, written_before, self.num_few_shot, self.seed_fraction, rng
+            shown = [few_shot_choice(*choice) for _ in range(min(num_prompts, missing + missing // 4 + 1))]
             replies = write([self._writing_prompt(texts) for texts in shown], rng.getrandbits(32))
             counts["replies"] += len(replies)
             for texts, reply in zip(shown, replies, strict=True):
@@ -213,20 +221,25 @@ class SelfInstructDataset(Dataset):
 
     def save(self, path: str | Path) -> None:
         """Writes this iteration's instructions, kept or not, to a JSON Lines file: all at once or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            for instruction in self.written:
-                row = {"is_kept": instruction.is_kept, **asdict(instruction)}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        temporary.replace(path)
+        write_instructions(path, self.written)
 
-    def _few_shot(self, deck: Iterator[str], written: list[str], rng: random.Random) -> list[str]:
-        num_written = min(round(self.num_few_shot * (1 - self.seed_fraction)), len(written))
-        shown = [next(deck) for _ in range(self.num_few_shot - num_written)] + rng.sample(written, num_written)
-        rng.shuffle(shown)
-        return shown
+    def to_dataset(self, path: str | Path | None = None) -> datasets.Dataset:
+        """
+        Everything written in every iteration, kept or not, in the order of writing.
+
+        Args:
+            path (`str` or `Path`, *optional*): An Arrow file for the rows, which are then read from there when needed.
+                Without it they are kept in memory: 1.5 to 2 KB each, most of it `parents` and `prompt`.
+
+        Returns:
+            [`~datasets.Dataset`]: Columns `iteration` (from 1), `text`, `prompt` (what the policy is asked: ready to train
+            on), `source`, `seed_parent`, `parents` (what was shown), `is_kept`; `votes` (the class of each completion's
+            answer, null for none), `winner` (the winning class), `answer` (its answer) and `share`, null where no vote
+            was taken; and for each filter `<name>_kept`, `<name>_reason`, `<name>_value`, null where it was not asked.
+        """
+        everything = InstructionArchive(self.archive)
+        everything.add(self.iteration + 1, self.written)
+        return everything.to_dataset(self._prompt_of, path)
 
     def _writing_prompt(self, shown: list[str]) -> Prompt:
         request = few_shot_prompt(shown)
@@ -244,28 +257,48 @@ class SelfInstructDataset(Dataset):
         for text in texts:
             if len(self.queue) == self.num_instructions:
                 return
-            instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters))
+            instruction = self._judged(text, shown)
             self.written.append(instruction)
             counts["written"] += 1
             if instruction.is_kept:
                 self.queue.append(instruction)
                 self._kept.append(text)
-                self._ancestors.setdefault(text, self._ancestors[shown[0]])
+                assert instruction.seed_parent is not None  # as _judged has it
+                self._num_kept_of_seed[instruction.seed_parent] += 1
+                self._ancestors.setdefault(text, self._ancestors[instruction.seed_parent])
                 tell_filters(self.filters, [text])
             else:
                 counts[next(name for name, verdict in instruction.verdicts.items() if not verdict.kept)] += 1
 
+    def _judged(self, text: str, shown: list[str]) -> Instruction:
+        """An instruction with its seed parent and what the filters say."""
+        resembled = NoveltyIndex()
+        for parent in shown:
+            resembled.add(parent)
+        seed = _instruction_text(self._ancestors[resembled.most_similar(text)[0] or shown[0]])
+        instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters), seed_parent=seed)
+        if self.max_per_seed is not None and instruction.is_kept:
+            num_kept = self._num_kept_of_seed[seed]
+            is_kept = num_kept < self.max_per_seed
+            instruction.verdicts[SEED_CAP] = Verdict(is_kept, None if is_kept else "seed_used_up", num_kept)
+        return instruction
+
+    @property
+    def _filter_names(self) -> list[str]:
+        cap = [] if self.max_per_seed is None else [SEED_CAP]
+        return [PARSE_FILTER, *(f.name for f in self.filters), *cap]
+
     def _rejections(self, counts: Counter[str]) -> str:
-        names = [PARSE_FILTER, *(f.name for f in self.filters)]
-        return ", ".join(f"{name}: {counts[name]}" for name in names)
+        return ", ".join(f"{name}: {counts[name]}" for name in self._filter_names)
 
     def _metrics(self, counts: Counter[str]) -> dict[str, float]:
         shares = {
             f"serl/filter/frac_rejected_{name}": counts[name] / max(counts["written"], 1)
-            for name in [PARSE_FILTER, *(f.name for f in self.filters)]
+            for name in self._filter_names
         }
         totals = {"num_written": counts["written"], "num_kept": len(self.queue), "num_ever_kept": len(self._kept)}
-        return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares}
+        drift = self._drift.measure([i.text for i in self.queue], [i.seed_parent for i in self.queue])
+        return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares, **drift}
 
 
 def _prompts(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
@@ -283,11 +316,3 @@ def _prompts(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
 
 def _instruction_text(prompt: Prompt) -> str:
     return prompt if isinstance(prompt, str) else prompt[-1]["content"]
-
-
-def _deck(cards: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Endless draws in which every card comes once before one comes again."""
-    cards = list(cards)
-    while True:
-        rng.shuffle(cards)
-        yield from cards

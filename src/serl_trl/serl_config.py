@@ -54,6 +54,15 @@ class SeRLConfig(GRPOConfig):
             Presence penalty while instructions are written; vLLM only.
         max_instruction_length (`int`, *optional*, defaults to `512`):
             Most tokens of a reply that holds new instructions.
+        novelty_crowding_penalty (`float`, *optional*, defaults to `0.0`):
+            What is added to an instruction's similarity for the share of seeds and instructions ever kept that resemble
+            it (ROUGE-L F1 above 0.5), times this; 0 to 1.
+        max_instructions_per_seed (`int`, *optional*):
+            Most instructions an iteration keeps that descend from the same seed.
+        embedding_model (`str`, *optional*):
+            A sentence-transformers model (extra `embeddings`), by which drift is measured; without it by TF-IDF.
+        semantic_novelty_threshold (`float`, *optional*):
+            Highest cosine, by `embedding_model`, with a seed or an instruction kept earlier.
 
     Raises:
         ValueError: For a setting out of range, or one of TRL's that the chosen estimator would ignore.
@@ -162,6 +171,32 @@ class SeRLConfig(GRPOConfig):
     max_instruction_length: int = field(
         default=512, metadata={"help": "Most tokens of a reply that holds new instructions."}
     )
+    novelty_crowding_penalty: float = field(
+        default=0.0,
+        metadata={
+            "help": "Added to the similarity of an instruction: this times the share of seeds and instructions ever kept "
+            "that resemble it. 0: off; at most 1 (ours)."
+        },
+    )
+    max_instructions_per_seed: int | None = field(
+        default=None,
+        metadata={
+            "help": "Most instructions an iteration keeps that descend from the same seed. Default: any number."
+        },
+    )
+    embedding_model: str | None = field(
+        default=None,
+        metadata={
+            "help": "sentence-transformers model that measures drift, and novelty with semantic_novelty_threshold; needs "
+            "the extra 'embeddings'. Default: drift is measured by TF-IDF."
+        },
+    )
+    semantic_novelty_threshold: float | None = field(
+        default=None,
+        metadata={
+            "help": "Highest cosine, by embedding_model, with any seed or instruction kept earlier. Default: any."
+        },
+    )
 
     def __post_init__(self):
         """Fills in what depends on other arguments, then checks what SeRL adds."""
@@ -176,6 +211,7 @@ class SeRLConfig(GRPOConfig):
         super().__post_init__()
         self._check_choices()
         self._check_ranges()
+        self._check_novelty_options()
 
     @property
     def is_gated(self) -> bool:
@@ -248,4 +284,23 @@ class SeRLConfig(GRPOConfig):
                 f"num_instructions is {self.num_instructions}, less than the {self.num_prompts_per_generation} prompts of "
                 "one generation batch, so that an iteration would hold no step; raise it, or lower "
                 "generation_batch_size."
+            )
+
+    def _check_novelty_options(self) -> None:
+        if not 0 <= self.novelty_crowding_penalty <= 1:
+            raise ValueError(
+                f"novelty_crowding_penalty is {self.novelty_crowding_penalty}; it lies between 0 (off) and 1."
+            )
+        if self.max_instructions_per_seed is not None and self.max_instructions_per_seed < 1:
+            raise ValueError(
+                f"max_instructions_per_seed is {self.max_instructions_per_seed}, which keeps nothing; it is at least 1, or "
+                "None for any number."
+            )
+        threshold = self.semantic_novelty_threshold
+        if threshold is not None and not 0 < threshold <= 1:
+            raise ValueError(f"semantic_novelty_threshold is {threshold}; cosines that reject lie in (0, 1].")
+        if threshold is not None and self.embedding_model is None:
+            raise ValueError(
+                f"semantic_novelty_threshold={threshold} needs embedding_model, such as "
+                "'sentence-transformers/all-MiniLM-L6-v2'."
             )

@@ -16,6 +16,7 @@ from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 from .advantages import ADVANTAGE_ESTIMATORS
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .diagnostics import vote_metrics
+from .drift import drift_warning
 from .filters import DifficultyGate
 from .prompts import Prompt, Reply
 from .random_state import isolated_random_state
@@ -137,6 +138,8 @@ class SeRLTrainer(GRPOTrainer):
         )
         for name, value in metrics.items():
             self._metrics["train"][name].append(value)
+        if warning := drift_warning(metrics):
+            logger.warning(f"Iteration {iteration}: {warning}")
         if not self.train_dataset.is_filled(len(self.train_dataset) - 1):
             self.accelerator.print(
                 f"Iteration {iteration}: {len(self.train_dataset.queue)} of {len(self.train_dataset)} instructions could "
