@@ -1,61 +1,69 @@
+import random
+import time
+
 import pytest
+import replies
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serl_trl.prompts import Reply
 from serl_trl.replies import parse_reply
 
 
-@pytest.mark.parametrize(
-    ("text", "is_truncated", "expected"),
-    [
-        ("9. What is 2 + 2?", False, ["What is 2 + 2?"]),
-        ("What is 2 + 2?", False, ["What is 2 + 2?"]),
-        ("9) What is $\\Delta$?\n10) And 3?", False, ["What is $\\Delta$?", "And 3?"]),
-        ("- One?\n- Two?", False, ["One?", "Two?"]),
-        ("**9.** A bold one?", False, ["A bold one?"]),
-        ("Problem 9: How many?", False, ["How many?"]),
-        ("9. A story\nover two lines. How many?", False, ["A story over two lines. How many?"]),
-        ("9. How many? Answer: 12", False, ["How many?"]),
-        ("9. How many?\nSolution: 3 + 4 = 7", False, ["How many?"]),
-        (
-            "9. Paco had 8 cookies. He ate 6. How many are left? The answer is 2",
-            False,
-            ["Paco had 8 cookies. He ate 6. How many are left?"],
-        ),
-        ("9. Paco had 8 cookies. The answer is 4 cookies.", False, ["Paco had 8 cookies."]),
-        (
-            "How much is 49 plus 59?\nThe correct answer is 78.\n\nSo the total is 121.",
-            False,
-            ["How much is 49 plus 59?"],
-        ),
-        ("9. How many? So the answer is $\\boxed{12}$.", False, ["How many?"]),
-        ("9. Add 26 and 25. \\boxed{51}", False, ["Add 26 and 25."]),
-        ("9. What is 26 + 25? 26 + 25 = 51. \\boxed{51}", False, ["What is 26 + 25?"]),
-        ("9. What is 26 + 25? = 51\n10. What is 2 - 7? -5", False, ["What is 26 + 25?", "What is 2 - 7?"]),
-        ("9. 26 + 25 = 51\n10. (2 + 3) * 4 = 5 * 4 = 20.", False, ["26 + 25", "(2 + 3) * 4"]),
-        ("9. Whole?\n10. Cut o", True, ["Whole?"]),
-        ("9. Cut o", True, []),
-        ("", False, []),
-        ("3.5 apples cost how much?", False, ["3.5 apples cost how much?"]),
-    ],
-)
-def test_parse_reply(text, is_truncated, expected):
+KINDS = ("NUMBERED", "BULLETS", "BOLD", "LINES", "TRUNCATED", "SOLUTIONS", "CHAT", "SMOLLM2")
+ROWS = [row for kind in KINDS for row in getattr(replies, kind)]
+
+
+@pytest.mark.parametrize(("text", "is_truncated", "expected"), ROWS)
+def test_instructions_of_a_reply(text, is_truncated, expected):
     assert parse_reply(Reply(text, is_truncated)) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Solve x + 2 = 5.",
-        "If x^2 = 16 and y = 3, what is x + y?",
-        "26 + ? = 51",
-        "? + 25 = 51",
-        "Find n. The answer is an integer between 0 and 999.",
-        "Which number is it? The answer is 3 digits long.",
-        "What is 7 * 8? Put your answer in \\boxed{}.",
-        "How far is it? It is 3 km to the station, and 4 km from there.",
-        "Write \\boxed{x} for the unknown. What is it?",
-        "What is 0.5 + 1.25?",
-    ],
-)
-def test_parse_reply_leaves_alone_what_only_looks_like_a_solution(text):
+@pytest.mark.parametrize("text", replies.UNTOUCHED)
+def test_what_only_looks_like_a_solution_is_left_alone(text):
     assert parse_reply(Reply(text)) == [text]
+    assert parse_reply(Reply(f"9. {text}\n\n10. {text}")) == [text, text]
+
+
+def test_the_table_is_large():
+    assert len(ROWS) + len(replies.UNTOUCHED) >= 60
+
+
+@given(
+    st.lists(st.sampled_from([line for text, _, _ in ROWS for line in text.split("\n")]), max_size=12), st.booleans()
+)
+def test_nothing_is_altered_but_white_space(lines, is_truncated):
+    # whatever the lines of a reply are, an instruction is a run of its words but for list markers and emphasis
+    text = "\n".join(lines)
+    squeezed = "".join(text.replace("*", "").split())
+    for instruction in parse_reply(Reply(text, is_truncated)):
+        assert instruction == " ".join(instruction.split())
+        words = instruction.replace("*", "").split()
+        position = 0
+        for word in words:
+            position = squeezed.index(word, position) + len(word)
+
+
+@given(st.text())
+def test_any_text_can_be_parsed(text):
+    assert all(instruction.strip() for instruction in parse_reply(Reply(text)))
+
+
+@pytest.mark.parametrize(
+    "fragment", ["9. ", "1? ", "?", "\\boxed{", "**", " ", "\n", "- a\n", "answer is ", "To solve ", "1", "#", "<|", "Q: ", "(", "a: b "]
+)  # fmt: skip
+def test_time_is_linear_in_the_length(fragment):
+    short, long = (fragment * (size // len(fragment)) for size in (5_000, 100_000))
+    parse_reply(Reply(short))
+    start = time.process_time()
+    parse_reply(Reply(long))
+    assert time.process_time() - start < 2.0  # quadratic time would take minutes
+
+
+def test_random_mixtures_of_fragments_take_no_long_time():
+    rng = random.Random(0)
+    fragments = [line for text, _, _ in ROWS for line in text.split(" ")]
+    text = "".join(rng.choice(fragments) + rng.choice(" \n") for _ in range(20_000))
+    start = time.process_time()
+    parse_reply(Reply(text))
+    assert time.process_time() - start < 5.0

@@ -33,15 +33,15 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _BULLET = re.compile(rf"(?:[-*+•·◦‣–]|\\item) {_STAR}")
-_ANNOUNCEMENT = re.compile(
+_CHATTER = re.compile(
     r"\W*(?:sure|certainly|of course|okay|absolutely|great|here(?:['’]s| is| are)|below (?:is|are)|the following (?:is|are)"
-    r"|i(?:['’]ve| have| will|['’]ll))\b.*|.*:\W*$",
-    re.IGNORECASE | re.DOTALL,
+    r"|i(?:['’]ve| have| will|['’]ll))\b",
+    re.IGNORECASE,
 )
 
 _SENTENCE_START = re.compile(r"(?:\A|(?<=[.?!:)\]}$*]) |\n)")
 _REQUEST = re.compile(
-    r"[^.?!\n]*\?|[^\w\\\n]*(?:add|arrange|calculate|compute|convert|count|decide|define|describe|determine|divide|estimate"
+    r"[^.?!\n]{0,500}[?？]|[^\w\\\n]{0,20}(?:add|arrange|calculate|compute|convert|count|decide|define|describe|determine|divide|estimate"
     r"|evaluate|expand|explain|express|factor|find|give|graph|how|identify|list|multiply|prove|round|show|simplify|solve"
     r"|state|subtract|verify|what|when|where|which|who|why|write)\b",
     re.IGNORECASE,
@@ -50,9 +50,9 @@ _CHOICES = re.compile(r"\W*(?:\\(?:textbf|text|mathrm)\{ ?)?\(?[A-E1-5][).:]|\[a
 
 # What is no part of an instruction, wherever a sentence or a line starts with it.
 _LABEL = re.compile(
-    r"[*_#(\[> ]*(?:(?:(?:the|my|your|a|an) )?(?:more )?(?:(?:final|correct|right|sample|possible|detailed|expected) )?"
+    r"[*_#(\[> ]*(?:(?:(?:the|my|your) |an? (?=more |detailed |possible |sample ))?(?:more )?(?:(?:final|correct|right|sample|possible|detailed|expected) )?"
     r"(?:solution|answer|ans|explanation|reasoning|response|hint)s?(?: ?#?\d{1,3})?(?:[*_)\]]* ?(?::|[-–—=] )|[*_. ]*(?:\n|$))"
-    r"|(?:sol|ans)\. |####|(?:=>|⇒|→|->) |a: (?![^\n]*\bb:)|to solve\b[^.?!\n]{0,160}(?:,|:| by )|step 1\b)",
+    r"|(?:sol|ans)\. |####|(?:=>|⇒|→|->) |a: (?![^\n]{0,500}\bb:)|to solve\b[^.?!\n]{0,160}(?:,|:| by )|step \d{1,2}\b)",
     re.IGNORECASE,
 )
 # The same, once something has been asked: "We have 5 apples." may open a problem.
@@ -108,7 +108,7 @@ def parse_reply(reply: Reply) -> list[str]:
     if reply.is_truncated and not has_ended and is_last_open and instructions and instructions[-1] == items[-1]:
         instructions.pop()
     texts = (_without_quotes(" ".join(instruction.split())) for instruction in instructions)
-    return [text for text in texts if any(char.isalnum() for char in text)]
+    return [text for text in texts if any(char.isalnum() for char in text) and not text.endswith(":")]
 
 
 def _own_turn(text: str) -> tuple[str, bool]:
@@ -125,30 +125,36 @@ def _items(text: str) -> tuple[list[str], bool]:
     blocks = text.split("\n\n")
     lines = text.split("\n")
     marker = next((marker for marker in (_NUMBERED, _BULLET) if any(map(marker.match, lines))), None)
-    if marker is _BULLET and not (_BULLET.match(lines[0]) or _ANNOUNCEMENT.match(lines[0])):
+    if marker is _BULLET and not (_BULLET.match(lines[0]) or _CHATTER.match(lines[0])):
         marker = None  # a list within a problem
     items: list[str] = []
     is_open = True
     for block in blocks:
         for n, (part, is_marked) in enumerate(_parts(block.strip("\n"), marker)):
-            is_start = is_marked or not items or (n > 0 and marker is None)
+            is_start = is_marked or not items or (n > 0 and marker is None) or _announces(items[-1])
             is_done = not is_start and n == 0 and _asks(items[-1]) and not _CHOICES.match(part)
             is_open = not is_done or _asks(part)
             if is_start or (is_done and is_open):
                 items.append(part)
             elif is_open:
                 items[-1] = f"{items[-1]}\n{part}".strip()
-    if len(items) > 1 and marker and _ANNOUNCEMENT.fullmatch(items[0]) and not marker.match(text):
+    if marker and not marker.match(text) and (_CHATTER.match(items[0]) or items[0].endswith(":")):
         del items[0]
     return items, is_open
+
+
+def _announces(text: str) -> bool:
+    return text.endswith(":") and _CHATTER.match(text) is not None
 
 
 def _parts(block: str, marker: re.Pattern[str] | None) -> Iterator[tuple[str, bool]]:
     """What the lines of a paragraph start anew, each with whether it was marked, its marker removed."""
     lines = block.split("\n")
     if marker is None:
+        if _announces(lines[0]):
+            yield lines.pop(0), False
         is_list = len(lines) > 1 and all(map(_asks, lines))
-        yield from ((line, False) for line in (lines if is_list else [block]))
+        yield from ((line, False) for line in (lines if is_list else ["\n".join(lines)]))
         return
     part: list[str] = []
     is_marked = False
