@@ -8,7 +8,7 @@
 
 Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
 `--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
-card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json and learning_curves.png.
+card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, learning_curves.png and drift.png.
 """
 
 import gc
@@ -37,7 +37,7 @@ from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryP
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import column_of, read_rows
 from serl_trl.prompts import PromptTemplate
-from serl_trl.report import instruction_table, learning_curves
+from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.tiny import CHECKPOINT, word_problems
 from serl_trl.tiny.word_problems import solve
 
@@ -329,6 +329,7 @@ def run(job: Job) -> None:
             is_laboratory = not (job.script_args.seed_file or job.script_args.dataset_name)
             oracle = (lambda text: solve(text) is not None) if is_laboratory else None
             Console().print(instruction_table(run_dir, oracle))
+            drift_plot(run_dir)
         if reports:
             print_table(reports)
         say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}. Curves: {learning_curves(run_dir)}.")

@@ -1,6 +1,8 @@
 """Reading the files that users give: rows of JSON Lines or Parquet, and a clear word on what is wrong with others."""
 
+import importlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,28 @@ def column_of(rows: Sequence[Any], fields: Sequence[str], origin: str) -> list[A
             return [row[name] for row in rows]
     found = sorted({key for row in rows if isinstance(row, dict) for key in row})
     raise ValueError(f"{origin} has the fields {found}; every row needs a field {one_of(fields)}.")
+
+
+def imported_object(name: str, flag: str) -> Any:
+    """
+    What a flag names by MODULE:NAME; modules of the working directory are found, too.
+
+    Raises:
+        ValueError: If it cannot be imported.
+
+    Example:
+
+    ```python
+    >>> imported_object("serl_trl.filters:LengthFilter", "--filters").name
+    'length'
+
+    ```
+    """
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{flag} {name} cannot be imported ({error}); give MODULE:NAME.") from None
+    finally:
+        sys.path.remove("")

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
+from matplotlib.ticker import MaxNLocator
 from rich.table import Table
+
+from .drift import MAX_FRAC_FAR
 
 
 PANELS = {
@@ -19,6 +22,20 @@ PANELS = {
         "serl/gate/frac_too_hard": "too hard",
         "serl/gate/frac_too_easy": "too easy",
     },
+}
+
+
+DRIFT_PANELS = {
+    "distance from the closest seed": {"seed_distance": "mean"},
+    "far from all seeds": {"frac_far": "share of the instructions"},
+    "likeness to one another": {"self_similarity": "mean cosine of two"},
+    "variety": {
+        "distinct_1": "distinct words",
+        "distinct_2": "distinct pairs of words",
+        "frac_new_words": "words of no seed",
+    },
+    "length": {"length_words": "words"},
+    "seed parents": {"max_seed_share": "largest share of one", "frac_seeds_used": "share of the seeds that are one"},
 }
 
 
@@ -45,6 +62,43 @@ def learning_curves(run_dir: str | Path) -> Path:
         if axes.has_data():
             axes.legend()
     path = run_dir / "learning_curves.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def drift_plot(run_dir: str | Path) -> Path | None:
+    """
+    Draws `drift.png` from the `metrics.jsonl` of a run folder: each iteration's instructions beside the seeds.
+
+    Args:
+        run_dir (`str` or `Path`): The run folder.
+
+    Returns:
+        `Path`: The picture; `None` if no drift was measured. Dashed lines are the values of the seeds themselves; a dotted
+        line is where a warning is given.
+    """
+    run_dir = Path(run_dir)
+    rows = [row for row in _rows(run_dir / "metrics.jsonl") if row.get("serl/drift/seed_distance") is not None]
+    if not rows:
+        return None
+    figure = matplotlib.figure.Figure(figsize=(11, 6.5), layout="constrained")
+    for axes, (title, series) in zip(figure.subplots(2, 3).flat, DRIFT_PANELS.items(), strict=True):
+        for name, label in series.items():
+            line = axes.plot(range(1, len(rows) + 1), [row[f"serl/drift/{name}"] for row in rows], "o-", label=label)[
+                0
+            ]
+            if f"serl/drift/seeds_{name}" in rows[0]:
+                axes.axhline(
+                    rows[0][f"serl/drift/seeds_{name}"], color=line.get_color(), linestyle="--", label="seeds"
+                )
+        if title == "far from all seeds":
+            axes.axhline(MAX_FRAC_FAR, color="grey", linestyle=":", label="warning")
+        axes.set(title=title, xlabel="iteration")
+        axes.set_ylim(bottom=0, top=None if title == "length" else max(1, axes.get_ylim()[1]))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    path = run_dir / "drift.png"
     figure.savefig(path, dpi=120)
     return path
 
