@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import re
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from serl_trl.filters import (
     apply_filters,
     check_filters,
     is_in_band,
+    tell_filters,
 )
 from serl_trl.novelty import NoveltyIndex
 from serl_trl.novelty_filters import NoveltyFilter
@@ -121,28 +124,6 @@ def test_keyword_options_that_ban_too_much_raise(options):
         KeywordFilter(**options)
 
 
-# --- novelty --------------------------------------------------------------------------------------------------------
-
-
-def test_novelty_filter_reports_the_similarity_and_adds_nothing():
-    index = NoveltyIndex(threshold=0.5)
-    novelty = NoveltyFilter(index)
-    novelty.learn(["one two three four"])
-    # 2 common words of 4 and 4: F1 = .5, on the threshold; 3: F1 = .75
-    assert novelty("one two five six") == Verdict(True, None, 0.5)
-    assert novelty("one two three six") == Verdict(False, "similar", 0.75)
-    assert len(index) == 1
-
-
-@settings(deadline=None)
-@given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=9), st.sampled_from([0.0, 0.4, 0.5, 0.7, 1.0]))
-def test_novelty_filter_agrees_with_the_index(letters, threshold):
-    index = NoveltyIndex(threshold)
-    index.add("a b c d e")
-    text = " ".join(letters)
-    assert NoveltyFilter(index)(text).kept == index.is_novel(text)
-
-
 # --- several filters ------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +153,80 @@ def test_the_default_chain_by_name():
     rejected = apply_filters("Draw two plus two apples.", filters)
     assert list(rejected) == ["length", "keyword"]
     assert rejected["keyword"].value == "draw"
+
+
+def test_a_plain_object_is_a_filter():
+    class Questions:
+        name = "question"
+
+        def __call__(self, instruction):
+            return Verdict(instruction.endswith("?"), None, 1.0)
+
+    filters = check_filters([LengthFilter(), Questions()])
+    assert apply_filters("Why is it so?", filters)["question"].kept
+    assert not apply_filters("It is so today.", filters)["question"].kept
+
+
+def test_a_filter_that_raises_is_named_with_the_instruction():
+    class Broken:
+        name = "broken"
+
+        def __call__(self, instruction):
+            raise KeyError("colour")
+
+    with pytest.raises(RuntimeError, match=r"'broken' raised KeyError: 'colour'.*'Why\?'") as caught:
+        apply_filters("Why?", [Broken()])
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        True,
+        "no",
+        (False, "long"),
+        Verdict(np.bool_(True)),  # type: ignore[arg-type]
+        Verdict(False, 3),  # type: ignore[arg-type]
+        Verdict(True, None, np.float32(0.5)),  # type: ignore[arg-type]
+        Verdict(True, None, [1]),  # type: ignore[arg-type]
+    ],
+)
+def test_a_filter_that_returns_anything_but_a_plain_verdict_is_named(nonsense):
+    class Odd:
+        name = "odd"
+
+        def __call__(self, instruction):
+            return nonsense
+
+    with pytest.raises(TypeError, match=f"'odd' returned {re.escape(repr(nonsense))}.*Verdict\\(kept"):
+        apply_filters("Why?", [Odd()])
+
+
+@pytest.mark.parametrize(
+    ("filters", "error", "message"),
+    [
+        ([LengthFilter], TypeError, "no object that can be called"),
+        (["length"], TypeError, "'length' is no object"),
+        ([lambda instruction: Verdict(True)], TypeError, "the name None"),
+        ([Recorder("", True)], TypeError, "the name ''"),
+        ([Recorder("parse", True)], ValueError, "'parse' of a filter is taken"),
+        ([Recorder("mine", True), Recorder("mine", True)], ValueError, "'mine' of a filter is taken"),
+    ],
+)
+def test_what_is_no_filter_is_said_at_once(filters, error, message):
+    with pytest.raises(error, match=message):
+        check_filters(filters, reserved=["parse"])
+
+
+def test_only_filters_that_learn_are_told():
+    class Learner(Recorder):
+        def learn(self, instructions):
+            self.told = list(instructions)
+
+    learner = Learner("learner", True)
+    tell_filters([LengthFilter(), learner], ["one", "two"])
+    assert learner.told == ["one", "two"]
 
 
 def test_two_filters_of_one_name_raise():
