@@ -183,7 +183,7 @@ def main(flags: list[str]) -> None:
             print(f"{len(dataset)} rows in {script_args.output_file}.")
             if args.dataset_repository:
                 push(dataset, args.dataset_repository, script_args.output_file)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, TypeError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     except RuntimeError as error:
         if "passed the filters" not in str(error):

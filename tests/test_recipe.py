@@ -75,6 +75,7 @@ def test_a_run_leaves_a_whole_folder(run_dir):
         "metrics.jsonl",
         "evaluation.json",
         "learning_curves.png",
+        "drift.png",
         "instructions",
     } <= names
     assert sorted(p.name for p in (run_dir / "instructions").iterdir()) == ["iteration_1.jsonl", "iteration_2.jsonl"]
@@ -96,6 +97,7 @@ def test_measurements_are_recorded(run_dir):
     steps = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in steps if "eval_greedy pass@1" in row] == [0, 1, 2]
     assert sum("serl/vote/share_mean" in row for row in steps) == 2
+    assert [0 <= row["serl/drift/frac_far"] <= 1 for row in steps if "serl/drift/frac_far" in row] == [True, True]
 
 
 def test_measuring_changes_nothing(run_dir, tmp_path):

@@ -3,7 +3,8 @@ import json
 import pytest
 from rich.console import Console
 
-from serl_trl.report import instruction_table, learning_curves
+from serl_trl.drift import DriftMonitor
+from serl_trl.report import drift_plot, instruction_table, learning_curves
 
 
 def write_lines(path, rows):
@@ -56,4 +57,13 @@ def test_instruction_table_counts_by_filter(run_dir):
 def test_curves_are_drawn_even_where_there_are_gaps(run_dir):
     path = learning_curves(run_dir)
     assert path == run_dir / "learning_curves.png"
+    assert path.stat().st_size > 10_000
+
+
+def test_drift_is_drawn_where_it_was_measured(run_dir):
+    assert drift_plot(run_dir) is None
+    metrics = DriftMonitor(["Add 2 and 3.", "Take 1 from 2."]).measure(["Add 5 and 5."], ["Add 2 and 3."])
+    write_lines(run_dir / "metrics.jsonl", [{"step": step, **metrics} for step in (1, 6)])
+    path = drift_plot(run_dir)
+    assert path == run_dir / "drift.png"
     assert path.stat().st_size > 10_000

@@ -6,7 +6,7 @@ import random
 import pytest
 from datasets import Dataset
 
-from serl_trl.filters import LengthFilter
+from serl_trl.filters import LengthFilter, Verdict
 from serl_trl.novelty import NoveltyIndex
 from serl_trl.novelty_filters import NoveltyFilter
 from serl_trl.prompts import PromptTemplate, Reply
@@ -176,3 +176,151 @@ def test_saved_file_holds_votes_and_verdicts(tmp_path):
 def test_bad_seeds_are_named(seeds, options, message):
     with pytest.raises(ValueError, match=message):
         SelfInstructDataset(seeds, **options)
+
+
+class Letters:
+    """A filter that learns: an instruction must start with a letter that none before it starts with."""
+
+    name = "letters"
+
+    def __init__(self):
+        self.told = []
+
+    def learn(self, instructions):
+        self.told.append(list(instructions))
+
+    def __call__(self, instruction):
+        taken = {text[0] for texts in self.told for text in texts}
+        return Verdict(
+            instruction[0] not in taken, "letter_taken" if instruction[0] in taken else None, instruction[0]
+        )
+
+
+def test_a_filter_of_ones_own_is_told_the_seeds_and_what_is_kept():
+    letters = Letters()
+    dataset = SelfInstructDataset(
+        ["amber basil", "beech cedar"], num_instructions=2, num_few_shot=2, filters=[letters]
+    )
+    replies = iter(["3. amber again\n4. delta one", "3. delta two\n4. ember one"])
+    metrics = dataset.regenerate(lambda prompts, seed: [Reply(next(replies)) for _ in prompts], 0, num_prompts=1)
+    assert [i.text for i in dataset.queue] == ["delta one", "ember one"]
+    assert letters.told == [["amber basil", "beech cedar"], ["delta one"], ["ember one"]]
+    assert metrics["serl/filter/frac_rejected_letters"] == 0.5
+
+
+def test_a_filter_that_breaks_stops_the_run_with_its_name():
+    class Broken:
+        name = "broken"
+
+        def __call__(self, instruction):
+            return 1 / 0
+
+    dataset = SelfInstructDataset(SEEDS, num_instructions=2, filters=[Broken()])
+    with pytest.raises(RuntimeError, match="'broken' raised ZeroDivisionError"):
+        dataset.regenerate(novel_writer, 0)
+
+
+@pytest.mark.parametrize("name", ["parse", "seed_cap", "length"])
+def test_names_in_use_cannot_be_taken(name):
+    letters = Letters()
+    letters.name = name
+    with pytest.raises(ValueError, match=name):
+        SelfInstructDataset(SEEDS, filters=[LengthFilter(), letters])
+
+
+def test_seeds_are_dealt_on_across_iterations():
+    # 12 seeds: 2 prompts of 4 in the first iteration, then 4 prompts with 1 seed each
+    dataset = SelfInstructDataset(SEEDS, num_instructions=2, num_few_shot=4, seed_fraction=0.25)
+    for iteration, num_prompts in ((0, 2), (1, 4)):
+        dataset.num_instructions = num_prompts
+        dataset.regenerate(novel_writer, iteration, num_prompts=num_prompts)
+    shown = {text for row in dataset.to_dataset() for text in row["parents"]}
+    assert shown >= set(SEEDS)
+
+
+def parrot_of(parent):
+    """Writes variations of one seed only."""
+
+    def write(prompts, seed):
+        rng = random.Random(seed)
+        return [Reply("9. " + " ".join([*parent.split()[:5], *rng.sample(WORDS, 3)])) for _ in prompts]
+
+    return write
+
+
+def test_the_seed_parent_is_the_one_that_is_resembled():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=6, num_few_shot=12, seed_fraction=0.5)
+    dataset.regenerate(parrot_of(SEEDS[3]), 0)
+    assert {i.seed_parent for i in dataset.queue} == {SEEDS[3]}
+    dataset.regenerate(parrot_of(dataset.queue[0].text), 1)  # descends from it by way of an instruction
+    assert sum(i.seed_parent == SEEDS[3] for i in dataset.queue) > 3
+
+
+def test_messages_come_from_the_seed_parent():
+    seeds = [
+        [{"role": "system", "content": f"System {i}"}, {"role": "user", "content": s}] for i, s in enumerate(SEEDS)
+    ]
+    dataset = SelfInstructDataset(seeds, num_instructions=2, num_few_shot=12)
+    dataset.regenerate(parrot_of(SEEDS[5]), 0)
+    assert dataset.prompt(0)[0] == {"role": "system", "content": "System 5"}
+
+
+def test_a_cap_limits_the_descendants_of_a_seed():
+    filters = [LengthFilter()]
+    plain = SelfInstructDataset(SEEDS, num_instructions=8, num_few_shot=12, filters=filters)
+    capped = SelfInstructDataset(SEEDS, num_instructions=8, num_few_shot=12, filters=filters, max_per_seed=2)
+
+    def mostly_parrot(prompts, seed):
+        replies = parrot_of(SEEDS[3])(prompts, seed)
+        return [*replies[:-1], *novel_writer(prompts[-1:], seed)]
+
+    shares = []
+    for dataset in (plain, capped):
+        metrics = dataset.regenerate(mostly_parrot, 0, num_prompts=4)
+        shares.append(metrics["serl/drift/max_seed_share"])
+    assert shares[0] >= 0.5
+    assert shares[1] <= 2 / len(capped.queue)
+    rejected = [i for i in capped.written if not i.is_kept]
+    assert {i.verdicts["seed_cap"].reason for i in rejected} == {"seed_used_up"}
+    assert metrics["serl/filter/frac_rejected_seed_cap"] == len(rejected) / len(capped.written)
+
+
+def test_everything_written_is_a_dataset(tmp_path):
+    dataset = SelfInstructDataset(SEEDS, num_instructions=4, num_few_shot=6)
+    written = []
+    for iteration in range(3):
+        dataset.regenerate(
+            lambda prompts, seed: [Reply("9. no"), *novel_writer(prompts[1:], seed)], iteration, num_prompts=3
+        )
+        dataset.record_vote(1, majority_vote(["\\boxed{4}", "\\boxed{4}", "\\boxed{5}", "no"]))
+        written += [(iteration + 1, i.text, i.is_kept) for i in dataset.written]
+    for rows in (dataset.to_dataset(), dataset.to_dataset(tmp_path / "rows.arrow")):
+        assert [(row["iteration"], row["text"], row["is_kept"]) for row in rows] == written
+        assert rows.filter(lambda row: row["share"] is not None)["share"][:] == [0.5] * 3
+        assert set(rows["length_reason"][:]) == {None, "too_short"}
+        assert all(row["prompt"] == row["text"] for row in rows)
+        assert all((row["novelty_value"] is None) == (row["text"] == "no") for row in rows)
+    assert len(dataset.to_dataset()) == len(written)  # asking changes nothing
+
+
+def test_options_of_the_configuration_reach_the_filters():
+    settings = {"num_instructions": 16, "novelty_crowding_penalty": 0.3, "max_instructions_per_seed": 4}
+    args = SeRLConfig(output_dir="out", use_cpu=True, report_to="none", **settings)
+    dataset = SelfInstructDataset.from_config(SEEDS, args, further_filters=[Letters()])
+    assert [f.name for f in dataset.filters] == ["length", "keyword", "novelty", "letters"]
+    assert dataset.filters[2].crowding_penalty == 0.3
+    assert dataset.max_per_seed == 4
+
+
+def test_the_crowding_penalty_keeps_variations_apart():
+    shares = []
+    for penalty in (0.0, 0.5):
+        filters = [NoveltyFilter(NoveltyIndex(0.85), penalty)]
+        dataset = SelfInstructDataset(SEEDS, num_instructions=12, num_few_shot=12, filters=filters)
+        metrics = dataset.regenerate(
+            lambda prompts, seed: [*parrot_of(SEEDS[3])(prompts[1:], seed), *novel_writer(prompts[:1], seed)],
+            0,
+            num_prompts=4,
+        )
+        shares.append(metrics["serl/drift/max_seed_share"])
+    assert shares[1] < shares[0]
