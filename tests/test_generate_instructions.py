@@ -103,7 +103,6 @@ def test_a_filter_of_ones_own(tmp_path, monkeypatch):
         (["--seed_file", "a.jsonl", "--dataset_name", "x/y"], "choose one"),
         (["--model_name_or_path", "no/where", "--use_cpu"], "no/where cannot be loaded"),
         (["--num_rounds", "0"], "--num_rounds is 0"),
-        (["--answer_type", "maths"], "'maths'"),
         (["--filters", "no.such:thing"], "--filters no.such:thing cannot be imported"),
         (["--filters", "serl_trl.filters:LengthFilter"], "no object that can be called"),
         (["--num_seeds", "2"], "has 2 prompts, fewer than the 4"),

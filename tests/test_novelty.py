@@ -82,6 +82,19 @@ def test_decisions_are_those_of_rouge_score(text, bank, threshold):
 
 
 @settings(deadline=None)
+@given(
+    text=texts.filter(has_words),
+    bank=st.lists(texts.filter(has_words), max_size=40),
+    threshold=st.sampled_from(THRESHOLDS),
+    is_sharded=st.booleans(),
+)
+def test_similar_texts_are_counted_as_rouge_score_counts_them(text, bank, threshold, is_sharded):
+    with small_shards(2 if is_sharded else 100):
+        count = filled(bank).num_similar(text, threshold)
+    assert count == sum(rouge_l(text, other) > threshold for other in bank)
+
+
+@settings(deadline=None)
 @given(bank=st.lists(texts.filter(has_words), min_size=1, max_size=30), threshold=st.sampled_from(THRESHOLDS))
 def test_a_bank_that_grows_between_questions(bank, threshold):
     with small_shards():
