@@ -177,18 +177,22 @@ def main(flags: list[str]) -> None:
     try:
         script_args, args, model_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
         trainer = set_up(script_args, args, model_args)
-        dataset = write_and_label(trainer, script_args)
-        if trainer.is_world_process_zero():
-            dataset = store(dataset, script_args)
-            print(f"{len(dataset)} rows in {script_args.output_file}.")
-            if args.dataset_repository:
-                push(dataset, args.dataset_repository, script_args.output_file)
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
+    try:
+        dataset = write_and_label(trainer, script_args)
     except RuntimeError as error:
         if "passed the filters" not in str(error):
             raise
         sys.exit(f"error: {error}")
+    if trainer.is_world_process_zero():
+        try:
+            dataset = store(dataset, script_args)
+            print(f"{len(dataset)} rows in {script_args.output_file}.")
+            if args.dataset_repository:
+                push(dataset, args.dataset_repository, script_args.output_file)
+        except ValueError as error:
+            sys.exit(f"error: {error}")
     trainer.accelerator.end_training()
     del trainer
     gc.collect()  # as in serl_math.py

@@ -35,7 +35,8 @@ from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset,
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
-from serl_trl.files import column_of, read_rows
+from serl_trl.files import column_of, imported_object, read_rows
+from serl_trl.filters import check_filters
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.tiny import CHECKPOINT, word_problems
@@ -70,6 +71,10 @@ class SeRLScriptArguments(ScriptArguments):
             "unfinished list as plain text). Default: the bare prompt as a user message, or as plain text if the "
             "tokenizer has no chat template."
         },
+    )
+    filters: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Further filters of written prompts, each MODULE:NAME of an object with a name and a call."},
     )
     eval_file: str | None = field(
         default=None,
@@ -265,6 +270,7 @@ class Job:
     tokenizer: Any
     seeds: Dataset
     template: PromptTemplate | None
+    filters: list[Any]
     held_out: list[Any]
     answers: list[str]
 
@@ -273,6 +279,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     """Loads what the user named; raises ValueError for whatever is wrong with it."""
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
+    filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
     seeds = load_seeds(script_args, training_args)
     held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)
@@ -284,7 +291,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
         if not training_args.self_instruct:
             rendered = [template.render(prompt) for prompt in seeds["prompt"]]
             seeds = seeds.remove_columns("prompt").add_column("prompt", rendered)
-    return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, held_out, answers)
+    return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, filters, held_out, answers)
 
 
 def run(job: Job) -> None:
@@ -345,7 +352,9 @@ def build_trainer(job: Job) -> SeRLTrainer:
         job.model,
         reward_funcs=[REWARDS[name](args.seed, job.script_args.answer_type) for name in job.script_args.reward_funcs],
         args=args,
-        train_dataset=SelfInstructDataset.from_config(dataset, args, job.template) if args.self_instruct else dataset,
+        train_dataset=SelfInstructDataset.from_config(dataset, args, job.template, job.filters)
+        if args.self_instruct
+        else dataset,
         processing_class=job.tokenizer,
         quantization_config=get_quantization_config(job.model_args),
         peft_config=get_peft_config(job.model_args),

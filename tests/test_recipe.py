@@ -143,6 +143,8 @@ def test_eval_file_is_measured(tmp_path):
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--reward_funcs", "praise"], "has praise; choose from vote"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--min_vote_share", "2"], "min_vote_share=2"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--filters", "no.such:one"], "no.such:one cannot be imported"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--filters", "os:sep"], "'/' is no object"),
     ],
 )
 def test_bad_input_ends_in_one_line(tmp_path, content, flags, message):

@@ -202,17 +202,16 @@ def check_filters(filters: Iterable[InstructionFilter], reserved: Iterable[str] 
             Names that no filter may have.
 
     Raises:
-        `TypeError`: If one is not callable, or has no name.
-        `ValueError`: If two have the same name, or one a reserved name.
+        `ValueError`: If one is not callable or has no name, two have the same name, or one has a reserved name.
     """
     names = list(reserved)
     filters = list(filters)
     for instruction_filter in filters:
         name = getattr(instruction_filter, "name", None)
         if not callable(instruction_filter) or isinstance(instruction_filter, type):
-            raise TypeError(f"the filter {instruction_filter!r} is no object that can be called with an instruction.")
+            raise ValueError(f"the filter {instruction_filter!r} is no object that can be called with an instruction.")
         if not isinstance(name, str) or not name:
-            raise TypeError(
+            raise ValueError(
                 f"the filter {instruction_filter!r} has the name {name!r}; give it a text as its attribute 'name'."
             )
         if name in names:
