@@ -20,7 +20,7 @@ from rapidfuzz.distance import LCSseq
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
 
-from serl_trl.novelty import NoveltyIndex
+from serl_trl.novelty import NoveltyIndex, closest_text
 
 
 SHARED_DATA = Path(os.environ.get("SERL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -92,6 +92,13 @@ def test_similar_texts_are_counted_as_rouge_score_counts_them(text, bank, thresh
     with small_shards(2 if is_sharded else 100):
         count = filled(bank).num_similar(text, threshold)
     assert count == sum(rouge_l(text, other) > threshold for other in bank)
+
+
+@settings(deadline=None)
+@given(text=texts.filter(has_words), bank=st.lists(texts.filter(has_words), min_size=1, max_size=8))
+def test_the_closest_of_a_few_is_that_of_rouge_score(text, bank):
+    similarities = [rouge_l(text, other) for other in bank]
+    assert rouge_l(text, closest_text(text, bank)) == pytest.approx(max(similarities))
 
 
 @settings(deadline=None)

@@ -1,13 +1,14 @@
 """A growing bank of texts that says how similar a new text is to any of them, in exact ROUGE-L."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz.distance import LCSseq
 
 from .shards import MAX_SHARD_TEXTS, ROUNDING, Query, Shard, Texts
-from .words import TOKENIZERS
+from .words import TOKENIZERS, rouge_words
 
 
 # The newest texts, up to this number, have no index, which would cost more than it saves: all are compared.
@@ -215,6 +216,33 @@ class NoveltyIndex:
         while self._shards and len(self._shards[-1]) < max(_YOUNG_TEXTS, min(len(shard) + 1, MAX_SHARD_TEXTS)):
             shard = Shard.merge(self._shards.pop(), shard)
         self._shards.append(shard)
+
+
+def closest_text(text: str, others: Sequence[str]) -> str:
+    """
+    The one of a few texts that has the highest ROUGE-L F1 with `text`, the earliest if there are several.
+
+    Args:
+        text (`str`):
+            Any text.
+        others (`Sequence[str]`):
+            At least one text. For many, or the same again and again, a [`NoveltyIndex`] is faster.
+
+    Example:
+
+    ```python
+    >>> closest_text("two plus one", ["one", "two plus two", "two plus three"])
+    'two plus two'
+
+    ```
+    """
+    words = rouge_words(text)
+
+    def similarity(other: str) -> float:
+        other_words = rouge_words(other)
+        return 2 * LCSseq.similarity(words, other_words) / (len(words) + len(other_words))
+
+    return max(others, key=similarity)
 
 
 def _rouge_l(num_common: NDArray, num_words: int, num_others: NDArray) -> NDArray:
