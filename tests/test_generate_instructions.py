@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -126,6 +128,30 @@ def test_an_existing_file_is_not_overwritten(tmp_path):
     with pytest.raises(SystemExit, match=r"error: --output_file .*rows.jsonl exists"):
         recipe.main([*SHORT, "--output_file", str(path)])
     assert path.read_text() == "precious"
+
+
+@pytest.mark.multiprocess
+def test_two_processes_share_the_work(tmp_path):
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
+    flags = [
+        "--output_file",
+        str(tmp_path / "rows.jsonl"),
+        "--all_rows",
+        "true",
+        "--per_device_train_batch_size",
+        "32",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [*launch, "recipes/generate_instructions.py", *SHORT, *flags]
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    voted = [row for row in rows if row["votes"]]
+    assert len(voted) == 8
+    assert all(len(row["votes"]) == 8 for row in voted)
+    assert result.stdout.count("rows in") == 1
 
 
 def test_help_explains_every_flag():

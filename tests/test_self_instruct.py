@@ -169,6 +169,8 @@ def test_saved_file_holds_votes_and_verdicts(tmp_path):
     [
         (SEEDS[:3], {}, "3 different seeds, fewer than num_few_shot=8"),
         ([*SEEDS, " "], {}, "Seed 12 is empty"),
+        ([*SEEDS[:7], SEEDS[0]], {}, "7 different seeds"),
+        ([*SEEDS, [{"role": "user", "content": "x"}]], {}, "Seed 12 is .*all as text or all as messages"),
         (Dataset.from_dict({"text": SEEDS}), {}, "column 'prompt'"),
         ([[{"role": "user", "content": s}] for s in SEEDS], {"prompt_template": PromptTemplate()}, "messages already"),
     ],

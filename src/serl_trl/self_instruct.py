@@ -309,6 +309,10 @@ def _prompts(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
     for i, prompt in enumerate(prompts):
         if not _instruction_text(prompt).strip():
             raise ValueError(f"Seed {i} is empty: {prompt!r}. Remove it.")
+        if isinstance(prompt, str) != isinstance(prompts[0], str):
+            raise ValueError(
+                f"Seed {i} is {prompt!r} and seed 0 is {prompts[0]!r}; give all as text or all as messages."
+            )
     return prompts
 
 

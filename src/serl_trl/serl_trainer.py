@@ -133,9 +133,7 @@ class SeRLTrainer(GRPOTrainer):
     def regenerate_instructions(self, iteration: int) -> None:
         """Has the policy fill the slots of an iteration (from 0), the same on every process."""
         metrics = self.train_dataset.regenerate(self._write, iteration, self.args.generation_batch_size)
-        metrics["serl/instructions/presence_penalty"] = (
-            self.args.instruction_presence_penalty if self.use_vllm else 0.0
-        )
+        metrics["serl/instructions/presence_penalty"] = self.use_vllm * self.args.instruction_presence_penalty
         for name, value in metrics.items():
             self._metrics["train"][name].append(value)
         if warning := drift_warning(metrics):
