@@ -28,6 +28,7 @@ TIME_LIMIT_S = 2.0  # for one parse or comparison in the worker
 MAX_SYMBOLIC_CHARS = 300  # longer answers are compared as strings only
 MAX_EXPONENT = {"number": 3000, "symbol": 200, "bracket": 30}  # of the base; 2^{2024} is an ordinary answer
 MIN_ROUNDED_PLACES = 6  # a decimal with as many stands for all numbers that round to it (as many as in Math-Verify)
+MIN_REPEATED_PLACES = 4  # the same for one that repeats a digit: nobody doubts what 2.6667 stands for
 MAX_PARTS = 20  # of a list; longer ones are compared as strings only
 MAX_FLOAT = 10**300
 RELATIVE_TOLERANCE = 1e-12  # between two values of the same number, evaluated to 30 digits and kept to 16
@@ -155,22 +156,33 @@ def _asked(function: Callable[..., Any], *forms: str, deadline: Deadline) -> Out
 # Comparison --------------------------------------------------------------------------------------------------------
 
 
-def _num_places(value: Fraction) -> int:
-    """Digits behind the point of a decimal; 0 for a fraction that is none."""
+def _split_denominator(value: Fraction) -> tuple[int, int]:
+    """How many digits stand behind the point before any period, and the part of the denominator that makes a period."""
     exponents, denominator = [0, 0], value.denominator
     for i, factor in enumerate((2, 5)):
         while denominator % factor == 0:
             denominator //= factor
             exponents[i] += 1
-    return max(exponents) if denominator == 1 else 0
+    return max(exponents), denominator
+
+
+def _repeats(digits: int, value: Fraction | float) -> bool:
+    """Whether digits end in the one digit that a value repeats for ever, the last rounded: 23333, 6667."""
+    if not isinstance(value, Fraction) or _split_denominator(value)[1] not in (3, 9):
+        return False
+    last = str(abs(digits)).zfill(MIN_REPEATED_PLACES)[-MIN_REPEATED_PLACES:]
+    return len(set(last[:-1])) == 1 and int(last[-1]) - int(last[0]) in (0, 1)
 
 
 def _is_rounding(decimal: Fraction, value: Fraction | float) -> bool:
     """Whether a decimal is what a number comes to when it is rounded, or cut off, behind as many places."""
-    places = _num_places(decimal)
-    if places < MIN_ROUNDED_PLACES or abs(decimal.numerator) < 10 ** (MIN_ROUNDED_PLACES - 1):
+    places, period = _split_denominator(decimal)
+    if period != 1 or places < MIN_REPEATED_PLACES:
         return False
-    digits, exact = decimal * 10**places, Fraction(value) * 10**places
+    digits, exact = int(decimal * 10**places), Fraction(value) * 10**places
+    is_long = places >= MIN_ROUNDED_PLACES and abs(decimal.numerator) >= 10 ** (MIN_ROUNDED_PLACES - 1)
+    if not (is_long or _repeats(digits, value)):
+        return False
     return abs(digits - exact) <= Fraction(1, 2) or digits == int(exact)
 
 
