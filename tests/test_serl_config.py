@@ -9,6 +9,7 @@ from serl_trl import SeRLConfig
 
 
 ROOT = Path(__file__).parents[1]
+ACCELERATE = ROOT / "accelerate_configs"
 
 
 def config(**settings):
@@ -100,7 +101,19 @@ def test_every_yaml_of_the_recipes_parses():
 def test_every_yaml_for_accelerate_parses():
     from accelerate.commands.config.config_args import load_config_from_file
 
-    paths = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
-    assert paths
-    for path in paths:
-        assert load_config_from_file(str(path)).num_processes >= 1
+    kinds = {
+        path.stem: load_config_from_file(str(path)).distributed_type.value
+        for path in sorted(ACCELERATE.glob("*.yaml"))
+    }
+    assert kinds == {
+        "cpu": "MULTI_GPU",  # over gloo, with use_cpu
+        "deepspeed_zero2": "DEEPSPEED",
+        "deepspeed_zero3": "DEEPSPEED",
+        "fsdp2": "FSDP",
+        "multi_gpu": "MULTI_GPU",
+        "multi_node": "MULTI_GPU",
+    }
+    stages = {
+        yaml.safe_load(path.read_text())["deepspeed_config"]["zero_stage"] for path in ACCELERATE.glob("deepspeed*")
+    }
+    assert stages == {2, 3}
