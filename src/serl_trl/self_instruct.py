@@ -11,15 +11,25 @@ from typing import Any, TypeAlias
 import datasets
 from torch.utils.data import Dataset
 
-from .filters import InstructionFilter, KeywordFilter, LengthFilter, NoveltyFilter, Verdict, apply_filters
+from .filters import (
+    DifficultyGate,
+    InstructionFilter,
+    KeywordFilter,
+    LengthFilter,
+    NoveltyFilter,
+    Verdict,
+    apply_filters,
+)
 from .novelty import NoveltyIndex
 from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
+from .refill import Cursor
+from .shortage import PARSE_FILTER, TooFewInstructionsError, shortage
 from .voting import Vote
 
 
 Writer: TypeAlias = Callable[[list[Prompt], int], list[Reply]]
+Judge: TypeAlias = Callable[[list[Prompt], int], list[tuple[Vote, Verdict]]]
 
-PARSE_FILTER = "parse"  # the name under which a reply without an instruction is counted
 MAX_REPLIES_PER_INSTRUCTION = 8  # replies asked for, per instruction wanted, before an iteration makes do with less
 
 
@@ -32,8 +42,8 @@ class Instruction:
         source (`str`): `"generated"`.
         parents (`list[str]`): The instructions that were shown to the policy.
         verdicts (`dict[str, Verdict]`): What each filter said, up to the first that rejected it.
-        vote_share (`float`, *optional*): Of the first rollout; `None` before that.
-        vote_answer (`str`, *optional*): The winning answer of the first rollout.
+        vote_share (`float`, *optional*): Of the first vote, ahead of training or on its rollouts; `None` before that.
+        vote_answer (`str`, *optional*): The winning answer of the first vote.
     """
 
     text: str
@@ -51,11 +61,12 @@ class Instruction:
 
 class SelfInstructDataset(Dataset):
     """
-    A fixed number of slots, filled with new instructions once per iteration.
+    A fixed number of slots, and the queue of new instructions that they are filled from.
 
-    The sampler sees `num_instructions` slots that never change; [`SeRLTrainer`] binds a slot to its instruction when a
-    rollout starts. [`~SelfInstructDataset.regenerate`] refills the slots: it shows the policy few-shot prompts of seeds
-    and of instructions kept earlier, parses its replies, and keeps what passes the filters.
+    The sampler sees `num_instructions` slots that never change; [`SeRLTrainer`] binds them to instructions from the queue
+    when a rollout starts, and draws replacements from the same cursor. [`~SelfInstructDataset.regenerate`] fills the
+    queue: it shows the policy few-shot prompts of seeds and of instructions kept earlier, parses its replies, and keeps
+    what passes the filters. [`~SelfInstructDataset.start`] and [`~SelfInstructDataset.extend`] do so bit by bit.
 
     Args:
         seeds (`datasets.Dataset` or `Sequence`):
@@ -80,8 +91,9 @@ class SelfInstructDataset(Dataset):
     ```python
     >>> dataset = SelfInstructDataset(["What is 1 + 1?", "What is 2 + 3?"], num_instructions=1, num_few_shot=2)
     >>> report = dataset.regenerate(lambda prompts, seed: [Reply("3. Which is the largest even prime?")] * len(prompts), 0)
-    >>> dataset.prompt(0)
-    'Which is the largest even prime?'
+    >>> dataset.cursor.bind(1)
+    >>> [dataset.prompt(index) for index in dataset.draw(1)]
+    ['Which is the largest even prime?']
 
     ```
     """
@@ -112,7 +124,8 @@ class SelfInstructDataset(Dataset):
         self.seed = seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
         self.filters = default if filters is None else filters
-        self.queue: list[Instruction] = []  # of the current iteration; slot i holds instruction i
+        self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
+        self.cursor = Cursor()  # of the queue
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
         self._kept: list[str] = []  # ever, in every iteration
         self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
@@ -146,61 +159,115 @@ class SelfInstructDataset(Dataset):
     def __getitem__(self, slot: int) -> dict[str, int]:
         return {"slot": slot}
 
-    def is_filled(self, slot: int) -> bool:
-        """Whether the slot holds an instruction of its own."""
-        return slot < len(self.queue)
-
-    def prompt(self, slot: int) -> Prompt:
-        """What the policy is asked in this slot; a slot that could not be filled repeats another's."""
-        instruction = self.queue[slot % len(self.queue)]
+    def prompt(self, index: int) -> Prompt:
+        """What the policy is asked for an instruction of the queue."""
+        instruction = self.queue[index]
         if self.prompt_template is not None:
             return self.prompt_template.render(instruction.text)
         seed = self._ancestors[instruction.text]
         return instruction.text if isinstance(seed, str) else [*seed[:-1], {**seed[-1], "content": instruction.text}]
 
-    def record_vote(self, slot: int, vote: Vote) -> None:
-        """Notes how the rollouts of a slot voted; a slot that repeats another's instruction is ignored."""
-        if self.is_filled(slot):
-            self.queue[slot].vote_share, self.queue[slot].vote_answer = vote.share, vote.answer
+    def draw(self, num_wanted: int) -> list[int]:
+        """Takes at most so many further instructions from the queue; returns their places in it."""
+        return self.cursor.draw(num_wanted, len(self.queue))
+
+    def record_vote(self, index: int, vote: Vote) -> None:
+        """Notes how the first rollouts of an instruction voted."""
+        instruction = self.queue[index]
+        if instruction.vote_share is None:
+            instruction.vote_share, instruction.vote_answer = vote.share, vote.answer
 
     def regenerate(self, write: Writer, iteration: int, num_prompts: int = 64) -> dict[str, float]:
         """
-        Fills the slots with instructions that the policy writes.
+        Starts an iteration and has the policy write an instruction for each of its slots.
+
+        Args:
+            write, num_prompts:
+                As in [`~SelfInstructDataset.extend`].
+            iteration (`int`):
+                Number of the iteration, from 0. In iteration 0 only seeds are shown.
+
+        Returns:
+            `dict[str, float]`: Metrics, as [`~SelfInstructDataset.extend`] returns them.
+
+        Raises:
+            TooFewInstructionsError: If not one instruction passed the filters.
+        """
+        self.start(iteration)
+        return self.extend(write, self.num_instructions, self.num_instructions, num_prompts)
+
+    def start(self, iteration: int) -> None:
+        """Empties queue and slots for an iteration, from 0."""
+        self._rng = random.Random(f"{self.seed}/{iteration}")
+        self._deck, self._written_before = _deck(self._seed_texts, self._rng), list(self._kept)
+        self.queue, self.written = [], []
+        self.cursor = Cursor()
+
+    def extend(
+        self,
+        write: Writer,
+        num_wanted: int,
+        num_slots: int,
+        num_prompts: int = 64,
+        *,
+        judge: Judge | None = None,
+        num_needed: int = 1,
+    ) -> dict[str, float]:
+        """
+        Has the policy write until `num_wanted` instructions of the queue are not drawn yet, for the next slots.
 
         Args:
             write (`Callable[[list[Prompt], int], list[Reply]]`):
                 Generates one reply for each prompt, given a seed for its sampling.
-            iteration (`int`):
-                Number of the iteration, from 0. In iteration 0 only seeds are shown.
+            num_wanted (`int`):
+                Instructions wanted. After eight replies for each of them there may be fewer.
+            num_slots (`int`):
+                Slots that they are for.
             num_prompts (`int`, *optional*, defaults to `64`):
                 Most prompts handed to `write` at a time.
+            judge (`Callable[[list[Prompt], int], list[tuple[Vote, Verdict]]]`, *optional*):
+                Votes on instructions that passed the filters, given a seed for its sampling, and says which to keep.
+            num_needed (`int`, *optional*, defaults to `1`):
+                Fewest instructions to go on with.
 
         Returns:
             `dict[str, float]`: Metrics: how many were written and kept, and the share that each filter rejected.
 
         Raises:
-            RuntimeError: If not one instruction passed the filters.
+            TooFewInstructionsError: If fewer than `num_needed` could be had.
         """
-        rng = random.Random(f"{self.seed}/{iteration}")
-        deck, written_before = _deck(self._seed_texts, rng), list(self._kept)
-        self.queue, self.written = [], []
         counts: Counter[str] = Counter()
-        max_replies = MAX_REPLIES_PER_INSTRUCTION * self.num_instructions
-        while len(self.queue) < self.num_instructions and counts["replies"] < max_replies:
-            missing = self.num_instructions - len(self.queue)
+        num_before, self._capacity = len(self.queue), self.cursor.position + num_wanted
+        max_replies = MAX_REPLIES_PER_INSTRUCTION * (self._capacity - num_before)
+        while len(self.queue) < self._capacity and counts["replies"] < max_replies:
+            missing, first = self._capacity - len(self.queue), len(self.queue)
             shown = [
-                self._few_shot(deck, written_before, rng) for _ in range(min(num_prompts, missing + missing // 4 + 1))
+                self._few_shot(self._deck, self._written_before, self._rng)
+                for _ in range(min(num_prompts, missing + missing // 4 + 1))
             ]
-            replies = write([self._writing_prompt(texts) for texts in shown], rng.getrandbits(32))
+            replies = write([self._writing_prompt(texts) for texts in shown], self._rng.getrandbits(32))
             counts["replies"] += len(replies)
             for texts, reply in zip(shown, replies, strict=True):
                 self._collect(texts, reply, counts)
-        if not self.queue:
-            raise RuntimeError(
-                f"None of the {counts['written']} instructions that {counts['replies']} replies hold passed the filters "
-                f"({self._rejections(counts)}). Look at what the model writes, and loosen the filter that ate most."
-            )
-        return self._metrics(counts)
+            if judge is not None:
+                self._judge(judge, first, counts)
+        self.cursor.serve(num_slots)
+        num_left = len(self.queue) - self.cursor.position
+        if num_left < num_needed:
+            raise TooFewInstructionsError(shortage(counts, self._filter_names, num_left, num_needed))
+        return self._metrics(counts, len(self.queue) - num_before)
+
+    def _judge(self, judge: Judge, first: int, counts: Counter[str]) -> None:
+        """Takes out of the queue what is outside the band, from its place `first` on; all of it stays in the bank."""
+        prompts = [self.prompt(index) for index in range(first, len(self.queue))]
+        judged = judge(prompts, self._rng.getrandbits(32)) if prompts else []
+        fresh = self.queue[first:]
+        for instruction, (vote, verdict) in zip(fresh, judged, strict=True):
+            instruction.verdicts[DifficultyGate.name] = verdict
+            instruction.vote_share, instruction.vote_answer = vote.share, vote.answer
+            counts[DifficultyGate.name] += not verdict.kept
+        self.queue[first:] = [instruction for instruction in fresh if instruction.is_kept]
+        self._kept[len(self._kept) - len(fresh) :] = [instruction.text for instruction in self.queue[first:]]
 
     def save(self, path: str | Path) -> None:
         """Writes this iteration's instructions, kept or not, to a JSON Lines file: all at once or not at all."""
@@ -233,7 +300,7 @@ class SelfInstructDataset(Dataset):
             verdict = Verdict(kept=False, reason="truncated" if reply.is_truncated else "empty", value=None)
             self.written.append(Instruction(reply.text, "generated", shown, {PARSE_FILTER: verdict}))
         for text in texts:
-            if len(self.queue) == self.num_instructions:
+            if len(self.queue) == self._capacity:
                 return
             instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters))
             self.written.append(instruction)
@@ -251,16 +318,19 @@ class SelfInstructDataset(Dataset):
             if isinstance(instruction_filter, NoveltyFilter):
                 instruction_filter.index.add(text)
 
-    def _rejections(self, counts: Counter[str]) -> str:
-        names = [PARSE_FILTER, *(f.name for f in self.filters)]
-        return ", ".join(f"{name}: {counts[name]}" for name in names)
+    @property
+    def _filter_names(self) -> list[str]:
+        return [PARSE_FILTER, *(f.name for f in self.filters)]
 
-    def _metrics(self, counts: Counter[str]) -> dict[str, float]:
-        shares = {
-            f"serl/filter/frac_rejected_{name}": counts[name] / max(counts["written"], 1)
-            for name in [PARSE_FILTER, *(f.name for f in self.filters)]
+    def _metrics(self, counts: Counter[str], num_kept: int) -> dict[str, float]:
+        names = [*self._filter_names, *([DifficultyGate.name] if DifficultyGate.name in counts else [])]
+        shares = {f"serl/filter/frac_rejected_{name}": counts[name] / max(counts["written"], 1) for name in names}
+        totals = {
+            "num_replies": counts["replies"],
+            "num_written": counts["written"],
+            "num_kept": num_kept,
+            "num_ever_kept": len(self._kept),
         }
-        totals = {"num_written": counts["written"], "num_kept": len(self.queue), "num_ever_kept": len(self._kept)}
         return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares}
 
 
