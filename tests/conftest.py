@@ -6,7 +6,8 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-sys.path.insert(0, str(Path(__file__).parent / "cases"))  # the importlib mode of pytest leaves sys.path alone
+for folder in (Path(__file__).parent / "cases", Path(__file__).parent):  # the importlib mode of pytest leaves it alone
+    sys.path.insert(0, str(folder))
 
 import hypothesis
 

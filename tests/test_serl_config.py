@@ -46,6 +46,19 @@ def test_kl_goes_where_the_official_scripts_put_it(estimator, is_kl_in_reward):
     assert config(advantage_estimator=estimator).is_kl_in_reward is is_kl_in_reward
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_refilled"),
+    [
+        ({}, True),
+        ({"max_refill_rounds": 0}, False),
+        ({"difficulty_filter": "ahead"}, False),
+        ({"min_vote_share": 0, "max_vote_share": 1}, False),
+    ],
+)
+def test_groups_are_replaced_where_a_gate_rejects_them_at_rollout(settings, is_refilled):
+    assert config(**settings).is_refilled is is_refilled
+
+
 def test_dr_grpo_brings_its_loss():
     assert config(advantage_estimator="dr_grpo").loss_type == "dr_grpo"
     assert config(advantage_estimator="dr_grpo", loss_type="bnpo").loss_type == "bnpo"
@@ -73,6 +86,11 @@ def test_another_schedule_is_not_given_the_minimum_of_the_default():
         ({"min_instruction_words": 200}, "min_instruction_words=200"),
         ({"num_few_shot": 0}, "num_few_shot is 0"),
         ({"num_instructions": 15}, "num_instructions is 15"),
+        ({"regenerate": "never"}, "regenerate is 'never'; choose one of epoch, step"),
+        ({"difficulty_filter": "none"}, "difficulty_filter is 'none'; choose one of rollout, ahead"),
+        ({"reserve_fraction": -0.1}, "reserve_fraction=-0.1"),
+        ({"max_refill_rounds": -1}, "max_refill_rounds=-1"),
+        ({"min_instruction_fraction": 0}, "min_instruction_fraction is 0"),
         ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, "dataloader_persistent_workers"),
     ],
 )

@@ -1,18 +1,21 @@
 """`InstructionFeed`: hands the trainer groups of rollouts for instructions that its policy wrote."""
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .filters import DifficultyGate, Verdict
 from .generation import model_mode, rollouts, written_replies
 from .prompts import Prompt
 from .random_state import isolated_random_state
 from .refill import Batch, Group, Rollout, fill_batch
-from .rewards import MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .shortage import TooFewInstructionsError
-from .voting import Vote
+from .voting import Completion, Vote
+
+
+GroupVote: TypeAlias = Callable[[list[Prompt], list[list[Completion]]], list[Vote]]
 
 
 class InstructionFeed:
@@ -28,20 +31,20 @@ class InstructionFeed:
             The slots, and the queue.
         gate ([`~filters.DifficultyGate`]):
             The band of vote shares.
-        voter ([`MajorityVoteReward`], *optional*):
-            Who votes; without it every group passes.
+        vote (`Callable[[list[Prompt], list[list[Completion]]], list[Vote]]`, *optional*):
+            Votes on groups of completions, given their prompts; without it every group passes.
 
     Raises:
         ValueError: If instructions are to be voted on ahead of training and no reward votes.
     """
 
     def __init__(
-        self, trainer: Any, dataset: SelfInstructDataset, gate: DifficultyGate, voter: MajorityVoteReward | None
+        self, trainer: Any, dataset: SelfInstructDataset, gate: DifficultyGate, vote: GroupVote | None
     ) -> None:
-        self.trainer, self.dataset, self.gate, self.voter = trainer, dataset, gate, voter
+        self.trainer, self.dataset, self.gate, self.vote = trainer, dataset, gate, vote
         self.args = trainer.args
         self.iteration = 0
-        if self.args.difficulty_filter == "ahead" and voter is None:
+        if self.args.difficulty_filter == "ahead" and vote is None:
             raise ValueError(
                 "difficulty_filter='ahead' votes on each instruction, but no reward votes; add a MajorityVoteReward, "
                 "with weight 0 if it is for the filter alone, or use difficulty_filter='rollout'."
@@ -77,7 +80,7 @@ class InstructionFeed:
 
     def _extend(self, num_slots: int) -> None:
         """Has instructions for the next slots written, and a reserve; stops the run where there are hardly any."""
-        reserve = self.args.reserve_fraction if self.args.is_refilled and self.voter is not None else 0.0
+        reserve = self.args.reserve_fraction if self.args.is_refilled and self.vote is not None else 0.0
         is_judged = self.args.difficulty_filter == "ahead" and not self.gate.is_open
         try:
             metrics = self.dataset.extend(
@@ -120,7 +123,7 @@ class InstructionFeed:
     def _roll_out(self, indices: list[int]) -> tuple[list[Group], int]:
         prompts = [self.dataset.prompt(index) for index in indices]
         groups, num_generated = rollouts(self.trainer, prompts)
-        votes = self._votes(groups)
+        votes = self._votes(prompts, groups)
         verdicts = [self.gate(vote.share) if vote is not None else Verdict(kept=True) for vote in votes]
         return [Group(*parts) for parts in zip(indices, groups, votes, verdicts, strict=True)], num_generated
 
@@ -131,11 +134,11 @@ class InstructionFeed:
         rank = self.trainer.accelerator.process_index
         with model_mode(self.trainer.model, training=True), isolated_random_state(seed + rank):
             for start in range(0, len(prompts), size):
-                groups, _ = rollouts(self.trainer, prompts[start : start + size])
-                votes += [vote for vote in self._votes(groups) if vote is not None]
+                asked = prompts[start : start + size]
+                votes += [vote for vote in self._votes(asked, rollouts(self.trainer, asked)[0]) if vote is not None]
         return [(vote, self.gate(vote.share)) for vote in votes]
 
-    def _votes(self, groups: list[list[Rollout]]) -> list[Vote | None]:
-        if self.voter is None:
+    def _votes(self, prompts: list[Prompt], groups: list[list[Rollout]]) -> Sequence[Vote | None]:
+        if self.vote is None:
             return [None] * len(groups)
-        return [self.voter.vote([rollout.completion for rollout in group]) for group in groups]
+        return self.vote(prompts, [[rollout.completion for rollout in group] for group in groups])

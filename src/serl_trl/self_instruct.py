@@ -127,7 +127,7 @@ class SelfInstructDataset(Dataset):
         self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
         self.cursor = Cursor()  # of the queue
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
-        self._kept: list[str] = []  # ever, in every iteration
+        self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
         self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
         self._seed_texts = list(self._ancestors)
         for text in self._seed_texts:
@@ -258,7 +258,7 @@ class SelfInstructDataset(Dataset):
         return self._metrics(counts, len(self.queue) - num_before)
 
     def _judge(self, judge: Judge, first: int, counts: Counter[str]) -> None:
-        """Takes out of the queue what is outside the band, from its place `first` on; all of it stays in the bank."""
+        """Takes out of the queue what is outside the band, from its place `first` on; it stays in the bank."""
         prompts = [self.prompt(index) for index in range(first, len(self.queue))]
         judged = judge(prompts, self._rng.getrandbits(32)) if prompts else []
         fresh = self.queue[first:]
@@ -267,7 +267,6 @@ class SelfInstructDataset(Dataset):
             instruction.vote_share, instruction.vote_answer = vote.share, vote.answer
             counts[DifficultyGate.name] += not verdict.kept
         self.queue[first:] = [instruction for instruction in fresh if instruction.is_kept]
-        self._kept[len(self._kept) - len(fresh) :] = [instruction.text for instruction in self.queue[first:]]
 
     def save(self, path: str | Path) -> None:
         """Writes this iteration's instructions, kept or not, to a JSON Lines file: all at once or not at all."""

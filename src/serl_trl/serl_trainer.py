@@ -17,11 +17,12 @@ from .diagnostics import vote_metrics
 from .filters import DifficultyGate, Verdict
 from .generation import swapped
 from .instruction_feed import InstructionFeed
+from .prompts import Prompt
 from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .serl_config import SeRLConfig
-from .voting import Vote
+from .voting import Completion, Vote
 
 
 logger = get_logger(__name__)
@@ -116,7 +117,8 @@ class SeRLTrainer(GRPOTrainer):
         self._truth_column = next(
             (i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)), None
         )
-        self.feed = InstructionFeed(self, slots, self._gate, self._voter) if slots is not None else None
+        vote = self._vote if self._voter is not None else None
+        self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
         self._batch: Batch | None = None  # of the feed, while TRL scores it
         self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
@@ -146,6 +148,11 @@ class SeRLTrainer(GRPOTrainer):
         return super()._generate_single_turn(*args, **kwargs) if batch is None else batch
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
+
+    def _vote(self, prompts: list[Prompt], groups: list[list[Completion]]) -> list[Vote]:
+        """The votes that the gate reads."""
+        assert self._voter is not None
+        return [self._voter.vote(group) for group in groups]
 
     def _group_reward(self, reward: RewardFunc) -> RewardFunc:
         """

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from .filters import DifficultyGate, KeywordFilter, LengthFilter, NoveltyFilter
+from .filters import DifficultyGate
 
 
 PARSE_FILTER = "parse"  # the name under which a reply without an instruction is counted
 
-REMEDIES = {
+REMEDIES = {  # by the name of the filter
     PARSE_FILTER: "look at the replies; raise max_instruction_length if they are cut off",
-    LengthFilter.name: "widen min_instruction_words and max_instruction_words",
-    KeywordFilter.name: "shorten banned_words",
-    NoveltyFilter.name: "give more seeds, or raise novelty_threshold or instruction_temperature",
+    "length": "widen min_instruction_words and max_instruction_words",
+    "keyword": "shorten banned_words",
+    "novelty": "give more seeds, or raise novelty_threshold or instruction_temperature",
     DifficultyGate.name: "widen min_vote_share and max_vote_share, or choose difficulty_filter='rollout'",
 }
 
