@@ -197,7 +197,7 @@ def broken_in_iteration(monkeypatch, run, iteration, num_good):
     original = serl_trl.instruction_feed.written_replies
 
     def write(trainer, prompts, seed):
-        if run.feed.iteration != iteration:
+        if run.train_dataset.iteration != iteration:
             return original(trainer, prompts, seed)
         num_missing = max(num_good - len(run.train_dataset.queue), 0)
         return original(trainer, prompts, seed)[:num_missing] + [Reply("No.")] * max(len(prompts) - num_missing, 0)

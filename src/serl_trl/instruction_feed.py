@@ -43,7 +43,6 @@ class InstructionFeed:
     ) -> None:
         self.trainer, self.dataset, self.gate, self.vote = trainer, dataset, gate, vote
         self.args = trainer.args
-        self.iteration = 0
         if self.args.difficulty_filter == "ahead" and vote is None:
             raise ValueError(
                 "difficulty_filter='ahead' votes on each instruction, but no reward votes; add a MajorityVoteReward, "
@@ -52,7 +51,6 @@ class InstructionFeed:
 
     def start_iteration(self, iteration: int) -> None:
         """Begins an iteration, from 0, and fills the queue for all of it unless that is done step by step."""
-        self.iteration = iteration
         self.dataset.start(iteration)
         if self.args.regenerate == "epoch":
             self._extend(len(self.dataset))
@@ -73,7 +71,7 @@ class InstructionFeed:
 
     def save(self) -> Path:
         """Files the iteration's instructions, as far as they are written and voted on."""
-        path = Path(self.args.output_dir) / "instructions" / f"iteration_{self.iteration + 1}.jsonl"
+        path = Path(self.args.output_dir) / "instructions" / f"iteration_{self.dataset.iteration + 1}.jsonl"
         if self.trainer.is_world_process_zero():
             self.dataset.save(path)
         return path
@@ -92,9 +90,12 @@ class InstructionFeed:
                 num_needed=math.ceil(num_slots * self.args.min_instruction_fraction),
             )
         except TooFewInstructionsError as error:
-            places = [f"what was written so far is in {self.save()}", *self._checkpoint()]
+            places = [f"what was written so far is in {self.save()}"]
+            if self.args.regenerate == "epoch":
+                self.dataset.queue.clear()  # so that a run that is resumed here writes it anew
+            places += self._checkpoint()
             raise TooFewInstructionsError(
-                f"Iteration {self.iteration + 1}: {error} Of this run {', '.join(places)}."
+                f"Iteration {self.dataset.iteration + 1}: {error} Of this run {', '.join(places)}."
             ) from None
         penalty = self.args.instruction_presence_penalty if self.trainer.use_vllm else 0.0
         metrics["serl/instructions/presence_penalty"] = penalty
@@ -106,7 +107,7 @@ class InstructionFeed:
             eaten = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
             listed = ", ".join(f"{name} {value:.0%}" for name, value in eaten.items() if value)
             self.trainer.accelerator.print(
-                f"Iteration {self.iteration + 1}: {num_left} instructions for {num_slots} slots could be written, and the "
+                f"Iteration {self.dataset.iteration + 1}: {num_left} instructions for {num_slots} slots could be written, and the "
                 f"other slots are masked. Rejected: {listed}."
             )
 

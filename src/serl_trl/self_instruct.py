@@ -124,6 +124,7 @@ class SelfInstructDataset(Dataset):
         self.seed = seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
         self.filters = default if filters is None else filters
+        self.iteration = -1  # the current one, from 0
         self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
         self.cursor = Cursor()  # of the queue
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
@@ -198,10 +199,9 @@ class SelfInstructDataset(Dataset):
 
     def start(self, iteration: int) -> None:
         """Empties queue and slots for an iteration, from 0."""
-        self._rng = random.Random(f"{self.seed}/{iteration}")
-        self._deck, self._written_before = _deck(self._seed_texts, self._rng), list(self._kept)
-        self.queue, self.written = [], []
-        self.cursor = Cursor()
+        self.iteration, self._num_kept_before = iteration, len(self._kept)
+        self._deck = _deck(self._seed_texts, random.Random(f"{self.seed}/{iteration}"))
+        self.queue, self.written, self.cursor = [], [], Cursor()
 
     def extend(
         self,
@@ -236,31 +236,32 @@ class SelfInstructDataset(Dataset):
         Raises:
             TooFewInstructionsError: If fewer than `num_needed` could be had.
         """
-        counts: Counter[str] = Counter()
+        rng = random.Random(f"{self.seed}/{self.iteration}/{len(self.written)}")
+        counts, written_before = Counter[str](), self._kept[: self._num_kept_before]
         num_before, self._capacity = len(self.queue), self.cursor.position + num_wanted
         max_replies = MAX_REPLIES_PER_INSTRUCTION * (self._capacity - num_before)
         while len(self.queue) < self._capacity and counts["replies"] < max_replies:
             missing, first = self._capacity - len(self.queue), len(self.queue)
             shown = [
-                self._few_shot(self._deck, self._written_before, self._rng)
+                self._few_shot(self._deck, written_before, rng)
                 for _ in range(min(num_prompts, missing + missing // 4 + 1))
             ]
-            replies = write([self._writing_prompt(texts) for texts in shown], self._rng.getrandbits(32))
+            replies = write([self._writing_prompt(texts) for texts in shown], rng.getrandbits(32))
             counts["replies"] += len(replies)
             for texts, reply in zip(shown, replies, strict=True):
                 self._collect(texts, reply, counts)
             if judge is not None:
-                self._judge(judge, first, counts)
+                self._judge(judge, first, rng.getrandbits(32), counts)
         self.cursor.serve(num_slots)
         num_left = len(self.queue) - self.cursor.position
         if num_left < num_needed:
             raise TooFewInstructionsError(shortage(counts, self._filter_names, num_left, num_needed))
         return self._metrics(counts, len(self.queue) - num_before)
 
-    def _judge(self, judge: Judge, first: int, counts: Counter[str]) -> None:
+    def _judge(self, judge: Judge, first: int, seed: int, counts: Counter[str]) -> None:
         """Takes out of the queue what is outside the band, from its place `first` on; it stays in the bank."""
         prompts = [self.prompt(index) for index in range(first, len(self.queue))]
-        judged = judge(prompts, self._rng.getrandbits(32)) if prompts else []
+        judged = judge(prompts, seed) if prompts else []
         fresh = self.queue[first:]
         for instruction, (vote, verdict) in zip(fresh, judged, strict=True):
             instruction.verdicts[DifficultyGate.name] = verdict
