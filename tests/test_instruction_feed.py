@@ -146,6 +146,7 @@ def test_ahead_rejects_as_instructions_are_written(tmp_path):
     assert logged(run, "serl/filter/frac_rejected_difficulty")[0] == pytest.approx(
         sum(not verdict["kept"] for verdict in judged) / len(rows)
     )
+    assert logged(run, "serl/instructions/num_rollouts_ahead") == [4.0 * len(judged)]
     assert set(logged(run, "serl/gate/num_refill_rounds")) == {0.0}
 
 

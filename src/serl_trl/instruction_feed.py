@@ -43,6 +43,7 @@ class InstructionFeed:
     ) -> None:
         self.trainer, self.dataset, self.gate, self.vote = trainer, dataset, gate, vote
         self.args = trainer.args
+        self._num_rollouts_ahead = 0.0  # completions generated to vote on instructions ahead of training
         if self.args.difficulty_filter == "ahead" and vote is None:
             raise ValueError(
                 "difficulty_filter='ahead' votes on each instruction, but no reward votes; add a MajorityVoteReward, "
@@ -99,6 +100,7 @@ class InstructionFeed:
             ) from None
         penalty = self.args.instruction_presence_penalty if self.trainer.use_vllm else 0.0
         metrics["serl/instructions/presence_penalty"] = penalty
+        metrics["serl/instructions/num_rollouts_ahead"], self._num_rollouts_ahead = self._num_rollouts_ahead, 0.0
         for name, value in metrics.items():
             self.trainer._metrics["train"][name].append(value)
         num_left = len(self.dataset.queue) - self.dataset.cursor.position
@@ -136,7 +138,9 @@ class InstructionFeed:
         with model_mode(self.trainer.model, training=True), isolated_random_state(seed + rank):
             for start in range(0, len(prompts), size):
                 asked = prompts[start : start + size]
-                votes += [vote for vote in self._votes(asked, rollouts(self.trainer, asked)[0]) if vote is not None]
+                groups, num_generated = rollouts(self.trainer, asked)
+                votes += [vote for vote in self._votes(asked, groups) if vote is not None]
+                self._num_rollouts_ahead += num_generated
         return [(vote, self.gate(vote.share)) for vote in votes]
 
     def _votes(self, prompts: list[Prompt], groups: list[list[Rollout]]) -> Sequence[Vote | None]:
