@@ -24,8 +24,13 @@ from trl import ModelConfig, ScriptArguments, TrlParser, get_quantization_config
 from serl_math import SeRLScriptArguments, load_model, load_seeds, load_template  # beside this file
 from serl_trl import MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import answer_kind
+from serl_trl.drift import drift_warning
 from serl_trl.files import imported_object
-from serl_trl.labelling import label_instructions
+from serl_trl.filters import Verdict
+from serl_trl.generation import written_replies
+from serl_trl.prompts import Prompt
+from serl_trl.shortage import TooFewInstructionsError
+from serl_trl.voting import Vote
 
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "generate_tiny_cpu.yaml"
@@ -117,23 +122,35 @@ def set_up(script_args: Any, args: Any, model_args: ModelConfig) -> SeRLTrainer:
 
 
 def write_and_label(trainer: SeRLTrainer, script_args: Any) -> Dataset:
-    """Everything that was written, with its votes."""
-    reward = MajorityVoteReward(script_args.answer_type)
+    """Everything that was written, with its votes; each round goes on until it has num_instructions in the band."""
+    dataset, feed, say = trainer.train_dataset, trainer.feed, trainer.accelerator.print
+    assert feed is not None  # the dataset is one to be written
+
+    def judge(prompts: list[Prompt], seed: int) -> list[tuple[Vote, Verdict]]:
+        say(f"{len(dataset.written)} written; taking votes on {len(prompts)} that passed the filters ...")
+        unanswered = Verdict(False, "no_answer", 0.0)
+        return [(vote, unanswered if vote.answer is None else verdict) for vote, verdict in feed.judge(prompts, seed)]
+
     for iteration in range(script_args.num_rounds):
-        trainer.regenerate_instructions(iteration)
-        written, queue = trainer.train_dataset.written, trainer.train_dataset.queue
-        trainer.accelerator.print(f"Round {iteration + 1}: {len(written)} written, {len(queue)} to be labelled ...")
-        label_instructions(trainer, reward, trainer.args.seed + iteration)
+        dataset.start(iteration)
+        metrics = dataset.extend(
+            lambda prompts, seed: written_replies(trainer, prompts, seed),
+            len(dataset),
+            len(dataset),
+            trainer.args.generation_batch_size,
+            judge=judge,
+        )
         rejected = Counter(
             f"{name} ({verdict.reason})"
-            for instruction in written
+            for instruction in dataset.written
             for name, verdict in instruction.verdicts.items()
             if not verdict.kept
         )
-        num_kept = sum(instruction.is_kept for instruction in written)
         listed = ", ".join(f"{name} {count}" for name, count in rejected.most_common()) or "none"
-        trainer.accelerator.print(f"Round {iteration + 1}: {num_kept} kept. Rejected: {listed}.")
-    return trainer.train_dataset.to_dataset()
+        say(f"Round {iteration + 1}: {len(dataset.written)} written, {len(dataset.queue)} kept. Rejected: {listed}.")
+        if warning := drift_warning(metrics):
+            say(warning)
+    return dataset.to_dataset()
 
 
 def store(dataset: Dataset, script_args: Any) -> Dataset:
@@ -141,11 +158,6 @@ def store(dataset: Dataset, script_args: Any) -> Dataset:
     if not script_args.all_rows:
         is_kept = dataset["is_kept"]
         dataset = dataset.select([i for i in range(len(dataset)) if is_kept[i]])
-    if not len(dataset):
-        raise ValueError(
-            "nothing was kept; loosen the filter that rejected most, widen --min_vote_share and --max_vote_share, or pass "
-            "--all_rows true to see it all."
-        )
     path = Path(script_args.output_file)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
@@ -181,14 +193,12 @@ def main(flags: list[str]) -> None:
         sys.exit(f"error: {error}")
     try:
         dataset = write_and_label(trainer, script_args)
-    except RuntimeError as error:
-        if "passed the filters" not in str(error):
-            raise
+    except TooFewInstructionsError as error:
         sys.exit(f"error: {error}")
     if trainer.is_world_process_zero():
+        dataset = store(dataset, script_args)
+        print(f"{len(dataset)} rows in {script_args.output_file}.")
         try:
-            dataset = store(dataset, script_args)
-            print(f"{len(dataset)} rows in {script_args.output_file}.")
             if args.dataset_repository:
                 push(dataset, args.dataset_repository, script_args.output_file)
         except ValueError as error:

@@ -39,6 +39,7 @@ from serl_trl.files import column_of, imported_object, read_rows
 from serl_trl.filters import check_filters
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
+from serl_trl.shortage import TooFewInstructionsError
 from serl_trl.tiny import CHECKPOINT, word_problems
 from serl_trl.tiny.word_problems import solve
 
@@ -379,7 +380,10 @@ def main(flags: list[str]) -> None:
         job = set_up(*parser.parse_args_and_config(flags, fail_with_unknown_args=True))
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
-    run(job)
+    try:
+        run(job)
+    except TooFewInstructionsError as error:
+        sys.exit(f"error: {error}")
     gc.collect()  # gloo's threads may abort a process whose interpreter ends while a trainer still holds their group
 
 

@@ -12,16 +12,26 @@ from serl_trl import MajorityVoteReward
 ROOT = Path(__file__).parents[1]
 
 
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
+
+
+def records(script, folder, launch=LAUNCH):
+    """What each process of a run saw."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    subprocess.run([*launch, f"tests/{script}", str(folder)], cwd=ROOT, env=environment, check=True, timeout=600)
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
+
+
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What both processes of a run saw."""
-    folder = tmp_path_factory.mktemp("two_processes")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    subprocess.run(
-        [*launch, "tests/distributed_rollout.py", str(folder)], cwd=ROOT, env=environment, check=True, timeout=300
-    )
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return records("distributed_rollout.py", tmp_path_factory.mktemp("two_processes"))
+
+
+@pytest.fixture(scope="module")
+def refills(tmp_path_factory):
+    """Of one process, and of two."""
+    one = records("distributed_refill.py", tmp_path_factory.mktemp("one"), [sys.executable])
+    return [*one, *records("distributed_refill.py", tmp_path_factory.mktemp("two"))]
 
 
 @pytest.mark.multiprocess
@@ -61,3 +71,49 @@ def test_moments_and_denominators_are_global(ranks):
             mean = sum(values) / len(values)
             assert mean == pytest.approx(0, abs=1e-4)
             assert sum((value - mean) ** 2 for value in values) / len(values) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.multiprocess
+def test_scripted_batches_train_two_processes_as_they_train_one(refills):
+    one, *two = refills
+    assert one["rounds"] == [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9], [10, 11, 12], [13, 14]]
+    assert [[group[0] for group in batch["groups"]] for batch in one["scripted"]] == [
+        [1, 3, 4],
+        [7, 5, 6],
+        [10, 11, 12],
+    ]
+    assert [batch["is_kept"] for batch in one["scripted"]] == [[True] * 3, [True, False, False], [False] * 3]
+    assert one["is_empty"] == [0.0, 0.0, 1.0]
+    for rank in two:
+        assert rank["rounds"] == one["rounds"]
+        assert rank["is_empty"] == one["is_empty"]
+        for name, values in one["parameters"].items():
+            assert rank["parameters"][name] == pytest.approx(values, rel=1e-4, abs=1e-6), name
+        for batch, alone in zip(rank["scripted"], one["scripted"], strict=True):
+            assert batch["groups"] == alone["groups"]
+            assert batch["num_items_in_batch"] == alone["num_items_in_batch"]
+    tokens = [[batch["num_tokens"] for batch in rank["scripted"]] for rank in refills]
+    assert [first + second for first, second in zip(*tokens[1:], strict=True)] == tokens[0]
+    assert tokens[0][0] > tokens[1][0] > 0
+    assert tokens[2][1:] == [0, 0]  # the second process keeps nothing
+
+
+@pytest.mark.multiprocess
+def test_real_batches_are_the_same_on_both_processes(refills):
+    _, first, second = refills
+    assert first["checksum"] == second["checksum"]
+    for batch, other in zip(first["real"], second["real"], strict=True):
+        assert batch["groups"] == other["groups"]
+        assert batch["is_kept"] == other["is_kept"]
+        everything = [ids for _, group in batch["groups"] for ids in group]
+        assert batch["rows"] + other["rows"] == everything
+
+
+@pytest.mark.multiprocess
+def test_padding_is_counted_and_left_out(refills):
+    for rank in refills:
+        for batch in rank["real"]:
+            assert batch["num_rounds"] > 0
+            num_padding = batch["num_rollouts"] - 3 * batch["num_candidates"]
+            # a row for each round whose groups of three do not divide among the two processes
+            assert 0 <= num_padding <= (batch["num_rounds"] if rank is not refills[0] else 0)

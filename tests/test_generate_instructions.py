@@ -36,8 +36,9 @@ def rows(tmp_path_factory):
 
 def test_every_row_that_passed_the_filters_has_a_vote(rows):
     assert {row["iteration"] for row in rows} == {1, 2}
+    assert sum(row["is_kept"] for row in rows) == 16
     passed = [row for row in rows if row["novelty_kept"]]
-    assert len(passed) == 16
+    assert len(passed) > 16  # some votes lie outside the band
     for row in passed:
         sizes = Counter(vote for vote in row["votes"] if vote is not None)
         assert len(row["votes"]) == 8
@@ -92,7 +93,7 @@ def test_a_filter_of_ones_own(tmp_path, monkeypatch):
         "nothing = Nothing()\n"
     )
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"error: None of the \d+ instructions.*nothing: \d+"):
+    with pytest.raises(SystemExit, match=r"error: The policy wrote 0 usable instructions.*nothing: \d+"):
         recipe.main([*SHORT, "--output_file", "out.jsonl", "--filters", "mine:nothing"])
     assert not Path("out.jsonl").exists()
 
@@ -149,7 +150,7 @@ def test_two_processes_share_the_work(tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
     voted = [row for row in rows if row["votes"]]
-    assert len(voted) == 8
+    assert sum(row["is_kept"] for row in rows) == 8
     assert all(len(row["votes"]) == 8 for row in voted)
     assert result.stdout.count("rows in") == 1
 

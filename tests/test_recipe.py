@@ -81,8 +81,11 @@ def test_a_run_leaves_a_whole_folder(run_dir):
     assert sorted(p.name for p in (run_dir / "instructions").iterdir()) == ["iteration_1.jsonl", "iteration_2.jsonl"]
     rows = [json.loads(line) for line in (run_dir / "instructions" / "iteration_2.jsonl").read_text().splitlines()]
     kept = [row for row in rows if row["is_kept"]]
-    assert len(kept) == 4
-    assert all(0 <= row["vote_share"] <= 1 and row["verdicts"]["novelty"]["value"] <= 0.7 for row in kept)
+    assert len(kept) == 7  # four, and a reserve
+    assert all(row["verdicts"]["novelty"]["value"] <= 0.7 for row in kept)
+    voted = [row["vote_share"] for row in kept if row["vote_share"] is not None]
+    assert 4 <= len(voted) <= 7
+    assert all(0 <= share <= 1 for share in voted)
     assert (run_dir / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     card = (run_dir / "README.md").read_text()
     assert "SeRL" in card
@@ -158,6 +161,16 @@ def test_bad_input_ends_in_one_line(tmp_path, content, flags, message):
     assert "\n" not in text
     assert re.search(message, text), text
     assert not (tmp_path / "run").exists()
+
+
+def test_a_policy_that_writes_too_little_ends_in_one_line(tmp_path):
+    flags = ["--output_dir", str(tmp_path), "--num_eval_problems", "0", "--min_instruction_words", "140"]
+    with pytest.raises(SystemExit) as caught:
+        recipe.main([*SHORT, *flags])
+    text = str(caught.value.code)
+    assert re.match(r"error: Iteration 1: .*fewer than the minimum of 1.*length: \d+.*min_instruction_words", text)
+    assert "\n" not in text
+    assert (tmp_path / "instructions" / "iteration_1.jsonl").read_text()
 
 
 def test_a_dataset_that_cannot_be_loaded_is_named(tmp_path):

@@ -6,12 +6,13 @@ import random
 import pytest
 from datasets import Dataset
 
-from serl_trl.filters import LengthFilter, Verdict
+from serl_trl.filters import DifficultyGate, LengthFilter, Verdict
 from serl_trl.novelty import NoveltyIndex
 from serl_trl.novelty_filters import NoveltyFilter
 from serl_trl.prompts import PromptTemplate, Reply
 from serl_trl.self_instruct import SelfInstructDataset
 from serl_trl.serl_config import SeRLConfig
+from serl_trl.shortage import TooFewInstructionsError
 from serl_trl.voting import majority_vote
 
 
@@ -106,18 +107,73 @@ def test_same_seed_same_instructions():
     assert [i.text for i in other.queue] != [i.text for i in first.queue]
 
 
-def test_short_queue_repeats_and_says_so():
+def test_a_short_queue_is_shared_out_over_the_slots():
     dataset = SelfInstructDataset(SEEDS, num_instructions=4)
-    replies = iter([Reply("9. pearl ocean river quilt mango")])
-    dataset.regenerate(lambda prompts, seed: [next(replies, Reply("9. no"))] * len(prompts), 0)
-    assert [dataset.is_filled(slot) for slot in range(4)] == [True, False, False, False]
-    assert dataset.prompt(3) == dataset.prompt(0)
+    replies = iter(["9. pearl ocean river quilt mango", "9. amber basil cedar delta ember"])
+    dataset.regenerate(lambda prompts, seed: [Reply(next(replies, "9. no")) for _ in prompts], 0)
+    drawn = []
+    for _ in range(4):
+        dataset.cursor.bind(1)
+        drawn.append(dataset.draw(1))
+    assert drawn == [[0], [], [1], []]
 
 
 def test_nothing_kept_is_an_error_that_names_the_filter():
     dataset = SelfInstructDataset(SEEDS, num_instructions=2)
-    with pytest.raises(RuntimeError, match=r"18 instructions.*length: 18"):
+    with pytest.raises(TooFewInstructionsError, match=r"18 replies held 18.*length: 18.*widen min_instruction_words"):
         dataset.regenerate(lambda prompts, seed: [Reply("9. no")] * len(prompts), 0, num_prompts=16)
+
+
+@pytest.mark.parametrize("num_needed", [4, 5])
+def test_a_minimum_decides_whether_the_run_goes_on(num_needed):
+    dataset = SelfInstructDataset(SEEDS, num_instructions=10)
+
+    def write(prompts, seed):
+        return novel_writer(prompts, seed) if len(dataset.queue) < 4 else [Reply("9. no")] * len(prompts)
+
+    dataset.start(0)
+    if num_needed == 4:
+        assert dataset.extend(write, 10, 10, 2, num_needed=4)["serl/instructions/num_kept"] == 4
+    else:
+        with pytest.raises(TooFewInstructionsError, match="4 usable instructions, fewer than the minimum of 5"):
+            dataset.extend(write, 10, 10, 2, num_needed=5)
+    assert len(dataset.queue) == 4  # what there is stays, to be filed
+
+
+def test_a_queue_that_is_extended_step_by_step():
+    dataset = SelfInstructDataset(SEEDS, num_instructions=9)
+    dataset.start(0)
+    for _ in range(3):
+        dataset.extend(novel_writer, 5, 3, 8)
+        dataset.cursor.bind(3)
+        dataset.draw(3)
+    assert dataset.cursor.position == 9
+    assert len(dataset.queue) == len({i.text for i in dataset.queue}) == 6 + 5  # two unread ones are carried over
+    shown = [text for instruction in dataset.written for text in instruction.parents]
+    assert set(shown) <= set(SEEDS)
+
+
+def test_a_vote_ahead_of_training_is_a_filter():
+    agreed, divided = ["\\boxed{4}", "\\boxed{4}"], ["\\boxed{4}", "\\boxed{5}"]
+    asked = []
+
+    def judge(prompts, seed):
+        votes = [majority_vote(agreed if i % 2 else divided) for i in range(len(asked), len(asked) + len(prompts))]
+        asked.extend(prompts)
+        return [(vote, DifficultyGate()(vote.share)) for vote in votes]
+
+    dataset = SelfInstructDataset(SEEDS, num_instructions=6)
+    dataset.start(0)
+    metrics = dataset.extend(novel_writer, 6, 6, 4, judge=judge)
+    judged = [i for i in dataset.written if "difficulty" in i.verdicts]
+    assert [i.text for i in judged] == asked
+    assert [i.text for i in dataset.queue] == [i.text for i in judged if i.vote_share == 0.5]
+    rejected = [i for i in judged if not i.is_kept]
+    assert {i.verdicts["difficulty"].reason for i in rejected} == {"too_easy"}
+    assert metrics["serl/filter/frac_rejected_difficulty"] == len(rejected) / len(dataset.written)
+    # what was rejected counts as known from then on
+    novelty = next(f for f in dataset.filters if isinstance(f, NoveltyFilter))
+    assert not any(novelty(i.text).kept for i in rejected)
 
 
 def test_written_instruction_inherits_the_messages_of_its_seed():
@@ -251,7 +307,8 @@ def parrot_of(parent):
 
 
 def test_the_seed_parent_is_the_one_that_is_resembled():
-    dataset = SelfInstructDataset(SEEDS, num_instructions=6, num_few_shot=12, seed_fraction=0.5)
+    options = {"num_instructions": 6, "num_few_shot": 12, "seed_fraction": 0.5}
+    dataset = SelfInstructDataset(SEEDS, filters=[LengthFilter()], **options)
     dataset.regenerate(parrot_of(SEEDS[3]), 0)
     assert {i.seed_parent for i in dataset.queue} == {SEEDS[3]}
     dataset.regenerate(parrot_of(dataset.queue[0].text), 1)  # descends from it by way of an instruction

@@ -9,6 +9,7 @@ from serl_trl import SeRLConfig
 
 
 ROOT = Path(__file__).parents[1]
+ACCELERATE = ROOT / "accelerate_configs"
 
 
 def config(**settings):
@@ -45,6 +46,19 @@ def test_kl_goes_where_the_official_scripts_put_it(estimator, is_kl_in_reward):
     assert config(advantage_estimator=estimator).is_kl_in_reward is is_kl_in_reward
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_refilled"),
+    [
+        ({}, True),
+        ({"max_refill_rounds": 0}, False),
+        ({"difficulty_filter": "ahead"}, False),
+        ({"min_vote_share": 0, "max_vote_share": 1}, False),
+    ],
+)
+def test_groups_are_replaced_where_a_gate_rejects_them_at_rollout(settings, is_refilled):
+    assert config(**settings).is_refilled is is_refilled
+
+
 def test_dr_grpo_brings_its_loss():
     assert config(advantage_estimator="dr_grpo").loss_type == "dr_grpo"
     assert config(advantage_estimator="dr_grpo", loss_type="bnpo").loss_type == "bnpo"
@@ -72,6 +86,11 @@ def test_another_schedule_is_not_given_the_minimum_of_the_default():
         ({"min_instruction_words": 200}, "min_instruction_words=200"),
         ({"num_few_shot": 0}, "num_few_shot is 0"),
         ({"num_instructions": 15}, "num_instructions is 15"),
+        ({"regenerate": "never"}, "regenerate is 'never'; choose one of epoch, step"),
+        ({"difficulty_filter": "none"}, "difficulty_filter is 'none'; choose one of rollout, ahead"),
+        ({"reserve_fraction": -0.1}, "reserve_fraction=-0.1"),
+        ({"max_refill_rounds": -1}, "max_refill_rounds=-1"),
+        ({"min_instruction_fraction": 0}, "min_instruction_fraction is 0"),
         ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, "dataloader_persistent_workers"),
     ],
 )
@@ -100,7 +119,19 @@ def test_every_yaml_of_the_recipes_parses():
 def test_every_yaml_for_accelerate_parses():
     from accelerate.commands.config.config_args import load_config_from_file
 
-    paths = sorted((ROOT / "accelerate_configs").glob("*.yaml"))
-    assert paths
-    for path in paths:
-        assert load_config_from_file(str(path)).num_processes >= 1
+    kinds = {
+        path.stem: load_config_from_file(str(path)).distributed_type.value
+        for path in sorted(ACCELERATE.glob("*.yaml"))
+    }
+    assert kinds == {
+        "cpu": "MULTI_GPU",  # over gloo, with use_cpu
+        "deepspeed_zero2": "DEEPSPEED",
+        "deepspeed_zero3": "DEEPSPEED",
+        "fsdp2": "FSDP",
+        "multi_gpu": "MULTI_GPU",
+        "multi_node": "MULTI_GPU",
+    }
+    stages = {
+        yaml.safe_load(path.read_text())["deepspeed_config"]["zero_stage"] for path in ACCELERATE.glob("deepspeed*")
+    }
+    assert stages == {2, 3}

@@ -64,13 +64,15 @@ def equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def rollout(some_trainer, mode=True):
+def rollout(some_trainer):
     """One generation batch of the trainer, as TRL asks for it."""
-    some_trainer.regenerate_instructions(0)
-    some_trainer.model.train(mode)
+    some_trainer.model.train()
     size = some_trainer.args.generation_batch_size
-    slots = [i for i in range(size // some_trainer.num_generations) for _ in range(some_trainer.num_generations)]
-    return some_trainer._generate_and_score_completions([{"slot": slot} for slot in slots])
+    rows = [i // some_trainer.num_generations for i in range(size)]
+    if some_trainer.feed is None:
+        return some_trainer._generate_and_score_completions([some_trainer.train_dataset[row] for row in rows])
+    some_trainer.regenerate_instructions(0)
+    return some_trainer._generate_and_score_completions([{"slot": row} for row in rows])
 
 
 class Alternating:
@@ -98,11 +100,15 @@ def test_a_run_trains_writes_and_logs(tmp_path):
         "serl/gate/frac_too_hard",
         "serl/gate/frac_too_easy",
         "serl/gate/frac_empty_steps",
+        "serl/gate/frac_filled",
+        "serl/gate/num_refill_rounds",
         "serl/filter/frac_rejected_novelty",
         "serl/filter/frac_rejected_parse",
         "serl/instructions/num_kept",
     } <= logs
-    assert all(instruction.vote_share is not None for instruction in run.train_dataset.queue)
+    drawn = run.train_dataset.queue[: run.train_dataset.cursor.position]
+    assert len(drawn) >= 8
+    assert all(instruction.vote_share is not None for instruction in drawn)
 
 
 def test_two_runs_with_one_seed_are_the_same(tmp_path):
@@ -160,7 +166,8 @@ def test_votes_are_taken_over_each_group(tmp_path):
 
 def test_rejected_groups_leave_masks_and_denominators(tmp_path):
     """The band lets through groups in which two of four are right, not the first, in which all are."""
-    run = trainer(tmp_path, reward_funcs=[MajorityVoteReward(), Alternating()], reward_weights=[0.0, 1.0], beta=0.0)
+    rewards = {"reward_funcs": [MajorityVoteReward(), Alternating()], "reward_weights": [0.0, 1.0]}
+    run = trainer(tmp_path, self_instruct=False, beta=0.0, **rewards)
     shares = [1.0, 0.5, 0.5, 0.5]
     run._group_shares = lambda: shares
     output = rollout(run)
@@ -195,7 +202,7 @@ def test_kl_in_the_reward_stays_out_of_the_loss(tmp_path):
 
 
 def test_nothing_kept_moves_nothing(tmp_path):
-    run = trainer(tmp_path, max_steps=4, num_train_epochs=2)
+    run = trainer(tmp_path, self_instruct=False, max_steps=4, num_train_epochs=2)
     run._group_shares = lambda: [0.5] * 4 if run.state.global_step == 0 else [1.0] * 4
     snapshots = []
     run.create_optimizer()
@@ -271,7 +278,8 @@ def test_a_dataset_of_ones_own(tmp_path):
     )
     run = trained(tmp_path, dataset)
     assert run.state.global_step == 1  # four slots, one generation batch
-    assert [len(instruction.parents) for instruction in dataset.queue] == [3] * 4
+    assert {len(instruction.parents) for instruction in dataset.queue} == {3}
+    assert len(dataset.queue) == 7  # four, and a reserve of 0.6 as many
 
 
 def test_lora_takes_the_adapter_off_for_the_reference(tmp_path):

@@ -141,9 +141,9 @@ def extract_answer(text: str, answer_type: AnswerType = "math") -> str | None:
 def is_equivalent(a: str | None, b: str | None, answer_type: AnswerType = "math") -> bool:
     r"""Whether two final answers mean the same: reflexive on strings, symmetric, bounded in time.
 
-    Not transitive where a decimal stands for what it is the rounding of (six places or more), or where Math-Verify has
-    to decide, since that rounds; use [`answer_classes`] to sort more than two answers. What a spelling may drop is
-    listed in [`~serl_trl.latex.canonical_form`].
+    Not transitive where a decimal stands for what it is the rounding of (six places or more, or four that repeat a
+    digit), or where Math-Verify has to decide, since that rounds; use [`answer_classes`] to sort more than two answers.
+    What a spelling may drop is listed in [`~serl_trl.latex.canonical_form`].
 
     Args:
         a (`str` or `None`):

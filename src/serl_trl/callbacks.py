@@ -15,7 +15,6 @@ class RegenerationCallback(TrainerCallback):
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
-        self.iteration = 0
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.global_step > 0:
@@ -25,17 +24,11 @@ class RegenerationCallback(TrainerCallback):
             )
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        self.iteration = round(state.epoch or 0)
-        self.trainer.regenerate_instructions(self.iteration)
-        self._save(args, state)
+        self.trainer.regenerate_instructions(round(state.epoch or 0))
+        self.trainer.feed.save()
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        self._save(args, state)
-
-    def _save(self, args, state) -> None:
-        if state.is_world_process_zero:
-            folder = Path(args.output_dir) / "instructions"
-            self.trainer.train_dataset.save(folder / f"iteration_{self.iteration + 1}.jsonl")
+        self.trainer.feed.save()
 
 
 class EmptyStepCallback(TrainerCallback):

@@ -89,7 +89,9 @@ class DriftMonitor:
     def __init__(self, seeds: Sequence[str], encode: Encoder | None = None) -> None:
         self.num_seeds = len(seeds)
         self.seeds = _sample(seeds)
-        self.encode = encode or TfidfEncoder(self.seeds)
+        self._tfidf = TfidfEncoder(self.seeds) if encode is None else None
+        self._encode = encode
+        self._seed_vectors: NDArray | None = None  # of an encoder whose calls can be compared
         self._of_seeds: dict[str, float] = {}
         self._far = math.nan  # the distance that counts as far
 
@@ -113,8 +115,7 @@ class DriftMonitor:
         if len(self.seeds) < 2 or not instructions:
             return {}
         chosen = _sample(instructions)
-        vectors = self.encode([*self.seeds, *chosen])
-        of_seeds, of_new = vectors[: len(self.seeds)], vectors[len(self.seeds) :]
+        of_seeds, of_new = self._vectors(chosen)
         if not self._of_seeds:
             among_seeds = of_seeds @ of_seeds.T
             np.fill_diagonal(among_seeds, -1.0)  # not with itself
@@ -134,6 +135,16 @@ class DriftMonitor:
             "frac_seeds_used": len(parents) / self.num_seeds,
         }
         return {f"serl/drift/{name}": value for name, value in metrics.items()}
+
+    def _vectors(self, texts: list[str]) -> tuple[NDArray, NDArray]:
+        """Vectors of the seeds and of some texts that can be compared."""
+        if self._encode is None:
+            assert self._tfidf is not None  # one of the two is there
+            vectors = self._tfidf([*self.seeds, *texts])
+            return vectors[: len(self.seeds)], vectors[len(self.seeds) :]
+        if self._seed_vectors is None:
+            self._seed_vectors = np.asarray(self._encode(self.seeds))
+        return self._seed_vectors, np.asarray(self._encode(texts))
 
 
 def drift_warning(metrics: dict[str, float]) -> str | None:

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from .bounded import BoundedWorker, Outcome
-from .fingerprint import is_certainly_different
+from .fingerprint import fingerprint, is_same
 from .latex import (
     DECIMAL_COMMA,
     EXACT,
@@ -28,7 +28,9 @@ TIME_LIMIT_S = 2.0  # for one parse or comparison in the worker
 MAX_SYMBOLIC_CHARS = 300  # longer answers are compared as strings only
 MAX_EXPONENT = {"number": 3000, "symbol": 200, "bracket": 30}  # of the base; 2^{2024} is an ordinary answer
 MIN_ROUNDED_PLACES = 6  # a decimal with as many stands for all numbers that round to it (as many as in Math-Verify)
+MIN_REPEATED_PLACES = 4  # the same for one that repeats a digit: nobody doubts what 2.6667 stands for
 MAX_PARTS = 20  # of a list; longer ones are compared as strings only
+MAX_FLOAT = 10**300
 RELATIVE_TOLERANCE = 1e-12  # between two values of the same number, evaluated to 30 digits and kept to 16
 
 
@@ -80,8 +82,13 @@ def _is_tame(form: str) -> bool:
 # In the worker: these import SymPy, which this process never does ---------------------------------------------------
 
 
-def _import_algebra() -> None:
-    from . import symbolic  # noqa: F401
+def _prepare_algebra() -> None:
+    """Imports SymPy, and uses once what is slow when it is used first, lest that count against an answer."""
+    from . import symbolic
+
+    for form in (r"\frac{\sqrt{2}}{3}", r"\{1,2\}", "x<5"):
+        symbolic.number(form)
+    symbolic.is_equal("[0,1)", r"(-\infty,2)\cup(3,\infty)")
 
 
 def _number(form: str) -> complex | None:
@@ -96,7 +103,7 @@ def _is_equal(a: str, b: str) -> bool | None:
     return symbolic.is_equal(a, b)
 
 
-_ALGEBRA = BoundedWorker(_import_algebra)
+_ALGEBRA = BoundedWorker(_prepare_algebra)
 
 
 # Time --------------------------------------------------------------------------------------------------------------
@@ -149,22 +156,33 @@ def _asked(function: Callable[..., Any], *forms: str, deadline: Deadline) -> Out
 # Comparison --------------------------------------------------------------------------------------------------------
 
 
-def _num_places(value: Fraction) -> int:
-    """Digits behind the point of a decimal; 0 for a fraction that is none."""
+def _split_denominator(value: Fraction) -> tuple[int, int]:
+    """How many digits stand behind the point before any period, and the part of the denominator that makes a period."""
     exponents, denominator = [0, 0], value.denominator
     for i, factor in enumerate((2, 5)):
         while denominator % factor == 0:
             denominator //= factor
             exponents[i] += 1
-    return max(exponents) if denominator == 1 else 0
+    return max(exponents), denominator
+
+
+def _repeats(digits: int, value: Fraction | float) -> bool:
+    """Whether digits end in the one digit that a value repeats for ever, the last rounded: 23333, 6667."""
+    if not isinstance(value, Fraction) or _split_denominator(value)[1] not in (3, 9):
+        return False
+    last = str(abs(digits)).zfill(MIN_REPEATED_PLACES)[-MIN_REPEATED_PLACES:]
+    return len(set(last[:-1])) == 1 and int(last[-1]) - int(last[0]) in (0, 1)
 
 
 def _is_rounding(decimal: Fraction, value: Fraction | float) -> bool:
     """Whether a decimal is what a number comes to when it is rounded, or cut off, behind as many places."""
-    places = _num_places(decimal)
-    if places < MIN_ROUNDED_PLACES or abs(decimal.numerator) < 10 ** (MIN_ROUNDED_PLACES - 1):
+    places, period = _split_denominator(decimal)
+    if period != 1 or places < MIN_REPEATED_PLACES:
         return False
-    digits, exact = decimal * 10**places, Fraction(value) * 10**places
+    digits, exact = int(decimal * 10**places), Fraction(value) * 10**places
+    is_long = places >= MIN_ROUNDED_PLACES and abs(decimal.numerator) >= 10 ** (MIN_ROUNDED_PLACES - 1)
+    if not (is_long or _repeats(digits, value)):
+        return False
     return abs(digits - exact) <= Fraction(1, 2) or digits == int(exact)
 
 
@@ -250,9 +268,20 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
         return _compare_in_order(items or first, others or second, deadline)
     if ("=" in a) != ("=" in b):
         return _compare_with_equation(a, b, deadline)
+    if any(_is_collection(form) and fingerprint(other) for form, other in ((a, b), (b, a))):
+        return UNEQUAL
     if (EXACT.fullmatch(a) and EXACT.fullmatch(b)) or is_words(a) or is_words(b):
         return UNEQUAL
     return _compare_by_algebra(a, b, deadline)
+
+
+def _is_collection(form: str) -> bool:
+    """Whether a form is no number, since it holds several, or is infinite: an interval, a list, a union, a matrix."""
+    return (
+        form.lstrip("+-") == r"\infty"
+        or any(mark in form for mark in (r"\cup", r"\{", r"\begin{"))
+        or len(tuple_parts(form) or parts(form)) > 1
+    )
 
 
 def _compare_with_equation(a: str, b: str, deadline: Deadline) -> Comparison:
@@ -268,13 +297,21 @@ def _compare_by_algebra(a: str, b: str, deadline: Deadline) -> Comparison:
             return Comparison(False, "too_long")
         if not _is_tame(form):
             return Comparison(False, "untame")
-    if is_certainly_different(a, b):
-        return UNEQUAL
-    values = [_asked(_number, form, deadline=deadline) for form in (a, b)]
+    if (verdict := is_same(a, b)) is not None:
+        return EQUAL if verdict else UNEQUAL
+    values = [_value(form, deadline) for form in (a, b)]
     if reason := next((value.reason for value in values if value.reason), None):
         return Comparison(False, reason)
     x, y = (outcome.value for outcome in values)
     if x is not None and y is not None:
         return Comparison(_is_same_value(x, y, (rational(a), rational(b))))
-    verdict = _asked(_is_equal, a, b, deadline=deadline)
-    return Comparison(bool(verdict.value), verdict.reason or ("unparsable" if verdict.value is None else None))
+    answer = _asked(_is_equal, a, b, deadline=deadline)
+    return Comparison(bool(answer.value), answer.reason or ("unparsable" if answer.value is None else None))
+
+
+def _value(form: str, deadline: Deadline) -> Outcome:
+    """The number that a form denotes, by SymPy unless it is written as a rational; None if it denotes none."""
+    written = rational(form)
+    if written is not None and abs(written) < MAX_FLOAT:
+        return Outcome(value=complex(written))
+    return _asked(_number, form, deadline=deadline)

@@ -1,26 +1,54 @@
-r"""Values of simple expressions at fixed points: what tells most different answers apart before SymPy is asked.
+r"""Values of simple expressions at fixed points: what settles most comparisons before SymPy is asked.
 
-Two expressions that differ at a point are different. The grammar is small on purpose: numbers, letters, `+ - * / ^`,
-`\frac`, `\sqrt`, `\pi`, `\cdot`, `\times`, brackets and implied products. Whatever else occurs makes no fingerprint.
+Two expressions that differ at a point are different; two that agree to the last digits at three points that have nothing
+to do with either are equal. The grammar is small on purpose: numbers, letters, `+ - * / ^`, `\frac`, `\sqrt`, `\pi`,
+`\cdot`, `\times`, brackets, implied products, factorials, logarithms and trigonometric functions. Whatever else occurs,
+and whatever could be read in two ways, makes no fingerprint.
 """
 
 import cmath
+import math
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 
 MAX_CACHED = 4096
 MAX_CHARS = 200
 MAX_MAGNITUDE = 1e60  # of any value on the way; beyond it, floats say little
-MARGIN = 1e-4  # relative; what differs by less may be rounding, of a decimal in the text or of a float
+MARGIN = 1e-4  # relative; what differs by more is different: not by rounding, of a decimal in the text or of a float
+TOLERANCE = 1e-12  # relative; what differs by less is equal, if no digits were lost on the way
+ACCURATE_LOSS = 1e-3  # digits count as lost where all sums together are smaller than their terms by this factor,
+ACCURATE_RATIO = 1e-6  # in a sum whose terms differ by this factor,
+ACCURATE_EXPONENT = 100  # and in powers above this
+MAX_LOSS = 1e-9  # by which sums may be smaller than their terms; less is rounding, not a value
+MAX_FACTORIAL = 40
 
+_GREEK = ("alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "sigma", "phi", "omega")
+_LETTERS = (*"abcdfghjklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", *("\\" + name for name in _GREEK))
 # Each point gives every letter a value of its own; both signs, and no letter's value is a simple function of another's.
 _POINTS = tuple(
-    {letter: complex(sign * (0.6 + 0.37 * (k * 7 % 53) ** 0.5 + shift), 0.0) for k, letter in enumerate(_letters)}
-    for _letters in ("abcdfghjklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",)
+    {letter: complex(sign * (0.6 + 0.37 * (k * 7 % 71) ** 0.5 + shift), 0.0) for k, letter in enumerate(_LETTERS)}
     for sign, shift in ((1, 0.0), (-1, 0.13), (1, 1.71))
 )
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|\\(?:frac|sqrt|pi|cdot|times|div)(?![A-Za-z])|[A-Za-z]|[-+*/^(){}\[\]]")
+_FUNCTIONS = {
+    "\\sin": math.sin,
+    "\\cos": math.cos,
+    "\\tan": math.tan,
+    "\\cot": lambda x: 1 / math.tan(x),
+    "\\sec": lambda x: 1 / math.cos(x),
+    "\\csc": lambda x: 1 / math.sin(x),
+    "\\arcsin": math.asin,
+    "\\arccos": math.acos,
+    "\\arctan": math.atan,
+    "\\ln": math.log,
+    "\\log": math.log10,
+}
+_TOKEN = re.compile(
+    r"\d+(?:\.\d+)?|\.\d+|\\(?:frac|sqrt|binom|pi|cdot|times|div)(?![A-Za-z])|[A-Za-z]|[-+*/^(){}\[\]!_]"
+    rf"|\\(?:{'|'.join([*(name[1:] for name in _FUNCTIONS), *_GREEK])})(?![A-Za-z])"
+)
+_NUMERAL = re.compile(r"(-?\d+)_\d+")  # 204_5; as SymPy, which takes the digits for decimal
 
 
 class _NoValue(Exception):  # noqa: N818
@@ -32,6 +60,7 @@ class _Parser:
 
     def __init__(self, tokens: list[str], values: dict[str, complex]) -> None:
         self.tokens, self.values, self.position = tokens, values, 0
+        self.is_accurate, self.loss = True, 1.0  # of digits, so far
 
     def peek(self) -> str:
         return self.tokens[self.position] if self.position < len(self.tokens) else ""
@@ -47,8 +76,22 @@ class _Parser:
         value = -self.product() if self.peek() == "-" and self.take() else self.product()
         while self.peek() in ("+", "-"):
             sign = 1 if self.take() == "+" else -1
-            value = _checked(value + sign * self.product())
+            value = self.added(value, sign * self.product())
         return value
+
+    def added(self, a: complex, b: complex) -> complex:
+        small, large = sorted((abs(a), abs(b)))
+        total = _checked(a + b)
+        self.lose(abs(total) / large if large else 1.0)
+        self.is_accurate &= small == 0 or small > ACCURATE_RATIO * large
+        return total
+
+    def lose(self, share: float) -> None:
+        """Counts the digits that are lost when this share of a value is left; a factor of ten is no loss."""
+        self.loss *= min(1.0, 10 * share)
+        self.is_accurate &= self.loss >= ACCURATE_LOSS
+        if self.loss < MAX_LOSS:
+            raise _NoValue
 
     def product(self) -> complex:
         value, before = self.power(), self.tokens[self.position - 1]
@@ -75,6 +118,9 @@ class _Parser:
 
     def power(self) -> complex:
         base = self.atom()
+        if self.peek() == "!":
+            self.take()
+            base = _factorial(base)
         if self.peek() != "^":
             return base
         self.take()
@@ -84,6 +130,7 @@ class _Parser:
         if base == 0 or abs(exponent) > 1000:
             raise _NoValue
         base = _above_the_cut(base)
+        self.is_accurate &= abs(exponent) <= ACCURATE_EXPONENT
         try:
             return _checked(cmath.exp(exponent * cmath.log(base)) if exponent.imag else base**exponent)
         except (OverflowError, ZeroDivisionError, ValueError):
@@ -100,6 +147,10 @@ class _Parser:
             return self.group()
         if token == "\\frac":
             return _quotient(self.group(), self.group())
+        if token == "\\binom":
+            return _binomial(self.group(), self.group())
+        if token in _FUNCTIONS:
+            return self.function(token)
         if token == "\\sqrt":
             index = 2 + 0j
             if self.peek() == "[":
@@ -123,6 +174,26 @@ class _Parser:
         if token[0].isdigit() or token[0] == ".":
             return complex(float(token))
         raise _NoValue
+
+    def function(self, name: str) -> complex:
+        r"""\sin x, \sin^2(x+1), \log_2 8; what follows must not be readable as a part of the argument."""
+        exponent, base = 1, None
+        if self.peek() == "^":
+            self.take()
+            exponent = {"2": 2, "3": 3, "4": 4}.get(self.take(), 0)
+        if name == "\\log" and self.peek() == "_":
+            self.take()
+            base = self.group() if self.peek() == "{" else self.atom()
+        is_number = self.peek()[:1].isdigit()
+        argument = self.atom()
+        if is_number and (self.peek() in self.values or self.peek() == "\\pi"):
+            argument *= self.atom()  # \sin 2x
+        if exponent == 0 or self.peek() not in ("", ")", "]", "}", "+", "-"):
+            raise _NoValue
+        value = _function_value(name, argument, base)
+        self.lose(abs(value) or 1.0)  # the sine of \pi is not quite 0, its cotangent not infinite
+        self.lose(1 / (abs(value) or 1.0))
+        return _checked(value**exponent)
 
     def group(self) -> complex:
         self.take("{")
@@ -148,16 +219,39 @@ def _quotient(top: complex, bottom: complex) -> complex:
     return _checked(top / bottom)
 
 
-def _evaluated(tokens: list[str], values: dict[str, complex]) -> complex:
-    parser = _Parser(tokens, values)
-    value = parser.sum()
-    if parser.peek():
+def _natural(value: complex) -> int:
+    if value.imag or value.real != int(value.real) or not 0 <= value.real <= MAX_FACTORIAL:
         raise _NoValue
-    return value
+    return int(value.real)
+
+
+def _factorial(value: complex) -> complex:
+    return complex(math.factorial(_natural(value)))
+
+
+def _binomial(top: complex, bottom: complex) -> complex:
+    return complex(math.comb(_natural(top), _natural(bottom)))
+
+
+def _function_value(name: str, argument: complex, base: complex | None) -> complex:
+    if argument.imag or (base is not None and base.imag) or abs(argument) > ACCURATE_EXPONENT:
+        raise _NoValue
+    try:
+        value = _FUNCTIONS[name](argument.real)
+        return complex(value if base is None else value / math.log10(base.real))
+    except (ValueError, ZeroDivisionError):
+        raise _NoValue from None
+
+
+class Fingerprint(NamedTuple):
+    """The values of an expression at fixed points, and whether all their digits can be trusted."""
+
+    values: tuple[complex, ...]
+    is_accurate: bool
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def fingerprint(form: str) -> tuple[complex, ...] | None:
+def fingerprint(form: str) -> Fingerprint | None:
     r"""
     The values of a canonical form at fixed points; all the same if it has no unknown.
 
@@ -165,33 +259,62 @@ def fingerprint(form: str) -> tuple[complex, ...] | None:
         form (`str`): A canonical form (`latex.canonical_form`).
 
     Returns:
-        `tuple[complex, ...]` or `None`: None if the form is not in the grammar, or too large.
+        [`Fingerprint`] or `None`: None if the form is not in the grammar, or too large.
 
     Example:
 
-    >>> fingerprint(r"\sqrt{16}"), fingerprint("x+1") is None, fingerprint(r"\sin x")
-    (((4+0j), (4+0j), (4+0j)), False, None)
+    >>> fingerprint(r"\sqrt{16}"), fingerprint("x+1") is None, fingerprint(r"x_1")
+    (Fingerprint(values=((4+0j), (4+0j), (4+0j)), is_accurate=True), False, None)
     """
+    if numeral := _NUMERAL.fullmatch(form):
+        form = numeral[1]
     tokens = _TOKEN.findall(form)
     if len(form) > MAX_CHARS or not tokens or "".join(tokens) != form.replace(" ", ""):
         return None
+    parsers = [_Parser(tokens, point) for point in _POINTS]
     try:
-        return tuple(_evaluated(tokens, point) for point in _POINTS)
+        values = tuple(parser.sum() for parser in parsers)
     except (_NoValue, RecursionError):
         return None
+    if parsers[0].peek():
+        return None
+    return Fingerprint(values, all(parser.is_accurate for parser in parsers))
 
 
-def is_certainly_different(a: str, b: str) -> bool:
+def is_same(a: str, b: str) -> bool | None:
     """
-    Whether the fingerprints of two canonical forms differ by more than any rounding.
+    Whether two canonical forms, expressions or equations, denote the same; None if their values do not tell.
+
+    Equations are the same if the differences of their sides are, up to a constant factor.
 
     Example:
 
-    >>> is_certainly_different("x^2+1", "x^2+2"), is_certainly_different("(x+1)^2", "x^2+2x+1")
-    (True, False)
+    >>> is_same("x^2+1", "x^2+2"), is_same("(x+1)^2", "x^2+2x+1"), is_same("y=2x", "2y-4x=0")
+    (False, True, True)
+    >>> is_same("1/3", "0.333333"), is_same("x<5", "5>x")
+    (None, None)
     """
-    first, second = fingerprint(a), fingerprint(b)
+    are_equations = "=" in a and "=" in b
+    first, second = (fingerprint(_residual(form) if are_equations else form) for form in (a, b))
     if first is None or second is None:
+        return None
+    factor = 1 + 0j
+    if are_equations:
+        if not all((*first.values, *second.values)):
+            return None
+        factor = first.values[0] / second.values[0]
+    pairs = [(x, factor * y) for x, y in zip(first.values, second.values, strict=True)]
+    scale = max(abs(value) for pair in pairs for value in pair)
+    if any(abs(x - y) > MARGIN * scale for x, y in pairs):
         return False
-    scale = max(map(abs, (*first, *second)))
-    return max(abs(x - y) for x, y in zip(first, second, strict=True)) > MARGIN * scale
+    is_accurate = first.is_accurate and second.is_accurate
+    return True if is_accurate and all(abs(x - y) <= TOLERANCE * max(abs(x), abs(y)) for x, y in pairs) else None
+
+
+_FUNCTION_OF = re.compile(r"(?<![A-Za-z\\])[A-Za-z]\(")  # f(x)=2x: a product, or a function with a name?
+
+
+def _residual(equation: str) -> str:
+    """The difference of the sides of an equation; of more than two, something that is no expression."""
+    left, _, right = equation.partition("=")
+    return "=" if _FUNCTION_OF.search(equation) else f"{left}-({right})"

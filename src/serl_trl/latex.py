@@ -140,8 +140,13 @@ EXACT = re.compile(rf"(?:{_ITEM}|{_TUPLE})(?:,(?:{_ITEM}|{_TUPLE}))*|\d+(?::\d+)
 
 def rational(form: str) -> Fraction | None:
     """The exact value of an integer, decimal, fraction, mixed number or number in scientific notation."""
+    return _rational(form) if len(form) <= MAX_NUMBER_CHARS else None
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _rational(form: str) -> Fraction | None:
     match = _RATIONAL.fullmatch(form)
-    if match is None or len(form) > MAX_NUMBER_CHARS:
+    if match is None:
         return None
     top, bottom = Fraction(match["top"] or match["num"]), Fraction(match["bottom"] or match["den"] or 1)
     if bottom == 0:

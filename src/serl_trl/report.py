@@ -17,7 +17,8 @@ PANELS = {
     "reward": {"reward": "vote reward"},
     "vote share": {"serl/vote/share_mean": "mean vote share"},
     "accuracy on held-out problems": {"eval_sampled pass@1": "sampled", "eval_greedy pass@1": "greedy"},
-    "kept groups": {
+    "groups": {
+        "serl/gate/frac_filled": "batch filled",
         "serl/gate/frac_kept": "kept",
         "serl/gate/frac_too_hard": "too hard",
         "serl/gate/frac_too_easy": "too easy",

@@ -30,10 +30,13 @@ _COURTESY = re.compile(  # I hope this helps!
     r"|Good luck\b|Done[.!])[^\n]*\s*\Z"
 )
 _COURTESY_CHARS = 300
+_COURTESY_WORDS = ("ope ", "et me know", "eel free", "you", "This is ", "Thank", "Is there ", "Good luck", "Done")
 _ORNAMENT = re.compile(  # a line drawn below the last paragraph, an emoji, the sign of a proof's end
     r"(?:\n\s*(?:-{3,9}|\*{3,9}|_{3,9}|={3,9})|[\s\u2600-\u27bf\u25a0-\u25ff\u2b50\u220e\ufe0f\U0001f000-\U0001faff]+"
     r"|(?:\$\$?|\\\(|\\\[)?\s*\\(?:blacksquare|square|Box|qed)\s*(?:\$\$?|\\\)|\\\])?|\bQ\.?E\.?D\b\.?)\s*\Z"
 )
+_ORNAMENT_WORDS = ("square", "Box", "qed", "Q")
+_ORNAMENT_WORD_CHARS = 40
 
 
 def response_of(text: str) -> str:
@@ -49,19 +52,29 @@ def response_of(text: str) -> str:
     text = text[-MAX_RESPONSE_CHARS:]
     text = text if text.isascii() else text.translate(_REPLACED)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", _FENCE.sub("", text))
+    text = _FENCE.sub("", text) if "```" in text else text
+    text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", text)
     text = _behind_last(_SOLUTION_TOKEN, text)
     text = next((turn for part in _CHAT_MARKER.split(text) if (turn := part.strip())), "")
-    text = _without_open_thinking(_behind_last(_THOUGHT_END, text))
-    text = _tagged(text) or text
+    if any(bracket in text for bracket in "<[\u25c1"):
+        text = _without_open_thinking(_behind_last(_THOUGHT_END, text))
+        text = _tagged(text) or text
     while end := _courtesy_or_ornament(text):
         text = text[: end.start()].rstrip()
     return _QUOTE.sub("", text) if text.rpartition("\n")[2].startswith(">") else text
 
 
 def _courtesy_or_ornament(text: str) -> re.Match[str] | None:
+    """The match of either pattern, which is looked for only where something that it cannot do without is found."""
     start = max(0, len(text) - _COURTESY_CHARS)
-    return _COURTESY.search(text, start) or _ORNAMENT.search(text, start)
+    tail, last = text[start:], text[-1:]
+    courtesy = _COURTESY.search(text, start) if any(word in tail for word in _COURTESY_WORDS) else None
+    if courtesy:
+        return courtesy
+    may_be_ornament = last in set("-*_=") or last.isspace() or not last.isascii()
+    if may_be_ornament or any(word in tail[-_ORNAMENT_WORD_CHARS:] for word in _ORNAMENT_WORDS):
+        return _ORNAMENT.search(text, start)
+    return None
 
 
 def _behind_last(mark: re.Pattern[str], text: str) -> str:

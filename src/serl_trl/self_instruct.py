@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from .drift import DriftMonitor
 from .few_shot import SeedDeck, few_shot_choice
 from .filters import (
+    DifficultyGate,
     InstructionFilter,
     KeywordFilter,
     LengthFilter,
@@ -24,24 +25,26 @@ from .instructions import Instruction, InstructionArchive, write_instructions
 from .novelty import NoveltyIndex, closest_text
 from .novelty_filters import Encoder, NoveltyFilter, SemanticNoveltyFilter, sentence_encoder
 from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt
+from .refill import Cursor
 from .replies import parse_reply
+from .shortage import PARSE_FILTER, SEED_CAP, TooFewInstructionsError, shortage
 from .voting import Vote
 
 
 Writer: TypeAlias = Callable[[list[Prompt], int], list[Reply]]
+Judge: TypeAlias = Callable[[list[Prompt], int], list[tuple[Vote, Verdict]]]
 
-PARSE_FILTER = "parse"  # the name under which a reply without an instruction is counted
-SEED_CAP = "seed_cap"  # the name under which max_per_seed rejects
 MAX_REPLIES_PER_INSTRUCTION = 8  # replies asked for, per instruction wanted, before an iteration makes do with less
 
 
 class SelfInstructDataset(Dataset):
     """
-    A fixed number of slots, filled with new instructions once per iteration.
+    A fixed number of slots, and the queue of new instructions that they are filled from.
 
-    The sampler sees `num_instructions` slots that never change; [`SeRLTrainer`] binds a slot to its instruction when a
-    rollout starts. [`~SelfInstructDataset.regenerate`] refills the slots: it shows the policy few-shot prompts of seeds
-    and of instructions kept earlier, parses its replies, and keeps what passes the filters.
+    The sampler sees `num_instructions` slots that never change; [`SeRLTrainer`] binds them to instructions from the queue
+    when a rollout starts, and draws replacements from the same cursor. [`~SelfInstructDataset.regenerate`] fills the
+    queue: it shows the policy few-shot prompts of seeds and of instructions kept earlier, parses its replies, and keeps
+    what passes the filters. [`~SelfInstructDataset.start`] and [`~SelfInstructDataset.extend`] do so bit by bit.
 
     Args:
         seeds (`datasets.Dataset` or `Sequence`):
@@ -71,8 +74,9 @@ class SelfInstructDataset(Dataset):
     ```python
     >>> dataset = SelfInstructDataset(["What is 1 + 1?", "What is 2 + 3?"], num_instructions=1, num_few_shot=2)
     >>> report = dataset.regenerate(lambda prompts, seed: [Reply("3. Which is the largest even prime?")] * len(prompts), 0)
-    >>> dataset.prompt(0)
-    'Which is the largest even prime?'
+    >>> dataset.cursor.bind(1)
+    >>> [dataset.prompt(index) for index in dataset.draw(1)]
+    ['Which is the largest even prime?']
 
     ```
     """
@@ -105,14 +109,16 @@ class SelfInstructDataset(Dataset):
         self.prompt_template = prompt_template
         self.seed = seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
-        self.filters = check_filters(default if filters is None else filters, reserved=[PARSE_FILTER, SEED_CAP])
-        self.queue: list[Instruction] = []  # of the current iteration; slot i holds instruction i
-        self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
-        self._kept: list[str] = []  # ever, in every iteration
-        self._num_kept_of_seed: Counter[str] = Counter()  # in the current iteration
+        reserved = [PARSE_FILTER, SEED_CAP, DifficultyGate.name]
+        self.filters = check_filters(default if filters is None else filters, reserved)
         self.max_per_seed = max_per_seed
         self.iteration = -1  # the current one, from 0
+        self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
+        self.cursor = Cursor()  # of the queue
+        self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
         self.archive = InstructionArchive()  # of the iterations before it
+        self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
+        self._num_kept_of_seed: Counter[str] = Counter()  # in the current iteration
         seed_texts = list(self._ancestors)
         self.deck = SeedDeck(seed_texts, seed)
         self._drift = DriftMonitor(seed_texts, encode)
@@ -154,13 +160,9 @@ class SelfInstructDataset(Dataset):
     def __getitem__(self, slot: int) -> dict[str, int]:
         return {"slot": slot}
 
-    def is_filled(self, slot: int) -> bool:
-        """Whether the slot holds an instruction of its own."""
-        return slot < len(self.queue)
-
-    def prompt(self, slot: int) -> Prompt:
-        """What the policy is asked in this slot; a slot that could not be filled repeats another's."""
-        instruction = self.queue[slot % len(self.queue)]
+    def prompt(self, index: int) -> Prompt:
+        """What the policy is asked for an instruction of the queue."""
+        instruction = self.queue[index]
         prompt = self._prompt_of(instruction.text, instruction.seed_parent)
         assert prompt is not None  # whatever is kept has a seed parent
         return prompt
@@ -174,50 +176,106 @@ class SelfInstructDataset(Dataset):
         seed = self._ancestors[seed_parent]
         return text if isinstance(seed, str) else [*seed[:-1], {**seed[-1], "content": text}]
 
-    def record_vote(self, slot: int, vote: Vote) -> None:
-        """Notes how the rollouts of a slot voted; a slot that repeats another's instruction is ignored."""
-        if self.is_filled(slot):
-            self.queue[slot].record_vote(vote)
+    def draw(self, num_wanted: int) -> list[int]:
+        """Takes at most so many further instructions from the queue; returns their places in it."""
+        return self.cursor.draw(num_wanted, len(self.queue))
+
+    def record_vote(self, index: int, vote: Vote) -> None:
+        """Notes how the first rollouts of an instruction voted."""
+        instruction = self.queue[index]
+        if instruction.vote_share is None:
+            instruction.record_vote(vote)
 
     def regenerate(self, write: Writer, iteration: int, num_prompts: int = 64) -> dict[str, float]:
         """
-        Fills the slots with instructions that the policy writes.
+        Starts an iteration and has the policy write an instruction for each of its slots.
+
+        Args:
+            write, num_prompts:
+                As in [`~SelfInstructDataset.extend`].
+            iteration (`int`):
+                Number of the iteration, from 0. In iteration 0 only seeds are shown.
+
+        Returns:
+            `dict[str, float]`: Metrics, as [`~SelfInstructDataset.extend`] returns them.
+
+        Raises:
+            TooFewInstructionsError: If not one instruction passed the filters.
+        """
+        self.start(iteration)
+        return self.extend(write, self.num_instructions, self.num_instructions, num_prompts)
+
+    def start(self, iteration: int) -> None:
+        """Empties queue and slots for an iteration, from 0."""
+        self.archive.add(self.iteration + 1, self.written)
+        self.iteration, self._num_kept_before = iteration, len(self._kept)
+        self._num_kept_of_seed.clear()
+        self.queue, self.written, self.cursor = [], [], Cursor()
+
+    def extend(
+        self,
+        write: Writer,
+        num_wanted: int,
+        num_slots: int,
+        num_prompts: int = 64,
+        *,
+        judge: Judge | None = None,
+        num_needed: int = 1,
+    ) -> dict[str, float]:
+        """
+        Has the policy write until `num_wanted` instructions of the queue are not drawn yet, for the next slots.
 
         Args:
             write (`Callable[[list[Prompt], int], list[Reply]]`):
                 Generates one reply for each prompt, given a seed for its sampling.
-            iteration (`int`):
-                Number of the iteration, from 0. In iteration 0 only seeds are shown.
+            num_wanted (`int`):
+                Instructions wanted. After eight replies for each of them there may be fewer.
+            num_slots (`int`):
+                Slots that they are for.
             num_prompts (`int`, *optional*, defaults to `64`):
                 Most prompts handed to `write` at a time.
+            judge (`Callable[[list[Prompt], int], list[tuple[Vote, Verdict]]]`, *optional*):
+                Votes on instructions that passed the filters, given a seed for its sampling, and says which to keep.
+            num_needed (`int`, *optional*, defaults to `1`):
+                Fewest instructions to go on with.
 
         Returns:
             `dict[str, float]`: Metrics: how many were written and kept, and the share that each filter rejected.
 
         Raises:
-            RuntimeError: If not one instruction passed the filters.
+            TooFewInstructionsError: If fewer than `num_needed` could be had.
         """
-        rng = random.Random(f"{self.seed}/{iteration}")
-        self.archive.add(self.iteration + 1, self.written)
-        self.iteration, written_before = iteration, list(self._kept)
-        self.queue, self.written = [], []
-        self._num_kept_of_seed.clear()
-        counts: Counter[str] = Counter()
-        max_replies = MAX_REPLIES_PER_INSTRUCTION * self.num_instructions
-        while len(self.queue) < self.num_instructions and counts["replies"] < max_replies:
-            missing = self.num_instructions - len(self.queue)
+        rng = random.Random(f"{self.seed}/{self.iteration}/{len(self.written)}")
+        counts, written_before = Counter[str](), self._kept[: self._num_kept_before]
+        num_before, self._capacity = len(self.queue), self.cursor.position + num_wanted
+        max_replies = MAX_REPLIES_PER_INSTRUCTION * (self._capacity - num_before)
+        while len(self.queue) < self._capacity and counts["replies"] < max_replies:
+            missing, first = self._capacity - len(self.queue), len(self.queue)
             choice = self.deck, written_before, self.num_few_shot, self.seed_fraction, rng
             shown = [few_shot_choice(*choice) for _ in range(min(num_prompts, missing + missing // 4 + 1))]
             replies = write([self._writing_prompt(texts) for texts in shown], rng.getrandbits(32))
             counts["replies"] += len(replies)
             for texts, reply in zip(shown, replies, strict=True):
                 self._collect(texts, reply, counts)
-        if not self.queue:
-            raise RuntimeError(
-                f"None of the {counts['written']} instructions that {counts['replies']} replies hold passed the filters "
-                f"({self._rejections(counts)}). Look at what the model writes, and loosen the filter that ate most."
-            )
-        return self._metrics(counts)
+            if judge is not None:
+                self._judge(judge, first, rng.getrandbits(32), counts)
+        self.cursor.serve(num_slots)
+        num_left = len(self.queue) - self.cursor.position
+        if num_left < num_needed:
+            raise TooFewInstructionsError(shortage(counts, self._filter_names, num_left, num_needed))
+        return self._metrics(counts, len(self.queue) - num_before)
+
+    def _judge(self, judge: Judge, first: int, seed: int, counts: Counter[str]) -> None:
+        """Takes out of the queue what is outside the band, from its place `first` on; it stays in the bank."""
+        prompts = [self.prompt(index) for index in range(first, len(self.queue))]
+        judged = judge(prompts, seed) if prompts else []
+        fresh = self.queue[first:]
+        for instruction, (vote, verdict) in zip(fresh, judged, strict=True):
+            instruction.verdicts[DifficultyGate.name] = verdict
+            instruction.record_vote(vote)
+            counts[DifficultyGate.name] += not verdict.kept
+            self._num_kept_of_seed[str(instruction.seed_parent)] -= not verdict.kept
+        self.queue[first:] = [instruction for instruction in fresh if instruction.is_kept]
 
     def save(self, path: str | Path) -> None:
         """Writes this iteration's instructions, kept or not, to a JSON Lines file: all at once or not at all."""
@@ -256,7 +314,7 @@ class SelfInstructDataset(Dataset):
             verdict = Verdict(kept=False, reason="truncated" if reply.is_truncated else "empty", value=None)
             self.written.append(Instruction(reply.text, "generated", shown, {PARSE_FILTER: verdict}))
         for text in texts:
-            if len(self.queue) == self.num_instructions:
+            if len(self.queue) == self._capacity:
                 return
             instruction = self._judged(text, shown)
             self.written.append(instruction)
@@ -286,15 +344,15 @@ class SelfInstructDataset(Dataset):
         cap = [] if self.max_per_seed is None else [SEED_CAP]
         return [PARSE_FILTER, *(f.name for f in self.filters), *cap]
 
-    def _rejections(self, counts: Counter[str]) -> str:
-        return ", ".join(f"{name}: {counts[name]}" for name in self._filter_names)
-
-    def _metrics(self, counts: Counter[str]) -> dict[str, float]:
-        shares = {
-            f"serl/filter/frac_rejected_{name}": counts[name] / max(counts["written"], 1)
-            for name in self._filter_names
+    def _metrics(self, counts: Counter[str], num_kept: int) -> dict[str, float]:
+        names = [*self._filter_names, *([DifficultyGate.name] if DifficultyGate.name in counts else [])]
+        shares = {f"serl/filter/frac_rejected_{name}": counts[name] / max(counts["written"], 1) for name in names}
+        totals = {
+            "num_replies": counts["replies"],
+            "num_written": counts["written"],
+            "num_kept": num_kept,
+            "num_ever_kept": len(self._kept),
         }
-        totals = {"num_written": counts["written"], "num_kept": len(self.queue), "num_ever_kept": len(self._kept)}
         drift = self._drift.measure([i.text for i in self.queue], [i.seed_parent for i in self.queue])
         return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares, **drift}
 

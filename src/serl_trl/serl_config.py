@@ -11,6 +11,8 @@ from .words import TOKENIZERS
 
 
 OFFICIAL_GENERATION_BATCH_SIZE = 256  # completions per process: 16 prompts x 16 rollouts (official script)
+REGENERATE = ("epoch", "step")
+DIFFICULTY_FILTERS = ("rollout", "ahead")
 
 
 @dataclass
@@ -29,10 +31,16 @@ class SeRLConfig(GRPOConfig):
             `"reward"` subtracts `beta` times the per-token k1 estimate from the reward, `"loss"` adds `beta` times
             TRL's k3 estimate to the loss; `"auto"` is what the official scripts do with each estimator.
         self_instruct (`bool`, *optional*, defaults to `True`):
-            Whether the policy writes new instructions at the start of every epoch. `False` trains on the prompts as
-            they are.
+            Whether the policy writes new instructions to train on. `False` trains on the prompts as they are.
+        regenerate (`str`, *optional*, defaults to `"epoch"`):
+            When it writes: `"epoch"` at the start of every epoch, `"step"` just before every rollout.
         num_instructions (`int`, *optional*, defaults to `2000`):
-            Instructions written, and rolled out, per iteration.
+            Groups rolled out to be trained on, per iteration.
+        reserve_fraction (`float`, *optional*, defaults to `0.6`):
+            How many instructions more are written, as a share of those, to replace groups outside the band.
+        min_instruction_fraction (`float`, *optional*, defaults to `0.1`):
+            Share of those below which an iteration is not begun: training then stops with an error that says which filter
+            rejected what.
         num_few_shot (`int`, *optional*, defaults to `8`):
             Instructions shown in a prompt that asks for a new one.
         seed_fraction (`float`, *optional*, defaults to `0.25`):
@@ -48,6 +56,13 @@ class SeRLConfig(GRPOConfig):
             Words and phrases that reject an instruction.
         min_vote_share, max_vote_share (`float`, *optional*, default to `0.2` and `0.8`):
             Groups whose vote share lies outside are not trained on; 0 and 1 switch the gate off.
+        difficulty_filter (`str`, *optional*, defaults to `"rollout"`):
+            Where the band makes its choice. `"rollout"`: the training rollouts are the votes, and groups outside the band are
+            replaced by groups for further instructions. `"ahead"`: each instruction is voted on with `num_generations`
+            samples as it is written, and one outside the band is rejected as by any other filter; a group that its training
+            rollouts then put outside the band is left out, but not replaced.
+        max_refill_rounds (`int`, *optional*, defaults to `3`):
+            Most rounds of rollouts that replace groups, per generation batch; 0 switches this off.
         instruction_temperature, instruction_top_p (`float`, *optional*, default to `0.8` and `0.95`):
             Sampling settings while instructions are written.
         instruction_presence_penalty (`float`, *optional*, defaults to `2.0`):
@@ -128,10 +143,32 @@ class SeRLConfig(GRPOConfig):
         },
     )
     self_instruct: bool = field(
-        default=True, metadata={"help": "Whether the policy writes new instructions at the start of every epoch."}
+        default=True, metadata={"help": "Whether the policy writes new instructions to train on."}
+    )
+    regenerate: str = field(
+        default="epoch",
+        metadata={
+            "help": "When it writes: 'epoch' at the start of every epoch (paper: iterations), 'step' just before every "
+            "rollout (official code).",
+            "choices": list(REGENERATE),
+        },
     )
     num_instructions: int = field(
-        default=2000, metadata={"help": "Instructions per iteration (official script: 2000)."}
+        default=2000, metadata={"help": "Groups rolled out to be trained on, per iteration (official script: 2000)."}
+    )
+    reserve_fraction: float = field(
+        default=0.6,
+        metadata={
+            "help": "How many instructions more are written, as a share of num_instructions, to replace groups outside the "
+            "band (ours: the band keeps 60 to 70 percent in the paper, and 1 / 1.6 is 62)."
+        },
+    )
+    min_instruction_fraction: float = field(
+        default=0.1,
+        metadata={
+            "help": "Share of num_instructions below which training stops with an error (ours: with 1 in 160 the steps "
+            "moved hardly anything, lab notes)."
+        },
     )
     num_few_shot: int = field(
         default=8, metadata={"help": "Instructions shown in a prompt that asks for a new one (paper: 8)."}
@@ -157,6 +194,21 @@ class SeRLConfig(GRPOConfig):
     )
     max_vote_share: float = field(
         default=0.8, metadata={"help": "Groups with a higher vote share are not trained on (paper: 0.8)."}
+    )
+    difficulty_filter: str = field(
+        default="rollout",
+        metadata={
+            "help": "Where the band of vote shares chooses: 'rollout' replaces groups by their training rollouts' votes, "
+            "'ahead' votes as instructions are written (official code) and rejects those outside.",
+            "choices": list(DIFFICULTY_FILTERS),
+        },
+    )
+    max_refill_rounds: int = field(
+        default=3,
+        metadata={
+            "help": "Most rounds of rollouts that replace groups outside the band, per generation batch; 0 for none (ours: "
+            "where 60 percent are kept, 3 leave 3 percent of the batch to be masked)."
+        },
     )
     instruction_temperature: float = field(
         default=0.8, metadata={"help": "Temperature while instructions are written (official code: 0.8)."}
@@ -219,6 +271,11 @@ class SeRLConfig(GRPOConfig):
         return self.min_vote_share > 0 or self.max_vote_share < 1
 
     @property
+    def is_refilled(self) -> bool:
+        """Whether groups outside the band are replaced."""
+        return self.is_gated and self.difficulty_filter == "rollout" and self.max_refill_rounds > 0
+
+    @property
     def is_kl_in_reward(self) -> bool:
         """Whether the KL term is part of the token rewards; else it is part of the loss."""
         if self.kl_placement == "auto":
@@ -236,8 +293,13 @@ class SeRLConfig(GRPOConfig):
             raise ValueError(
                 f"advantage_estimator is {self.advantage_estimator!r}; choose one of {', '.join(ADVANTAGE_ESTIMATORS)}."
             )
-        if self.kl_placement not in ("auto", "reward", "loss"):
-            raise ValueError(f"kl_placement is {self.kl_placement!r}; choose 'auto', 'reward' or 'loss'.")
+        for name, choices in (
+            ("kl_placement", ("auto", "reward", "loss")),
+            ("regenerate", REGENERATE),
+            ("difficulty_filter", DIFFICULTY_FILTERS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
         if self.is_kl_in_reward and self.advantage_estimator in ("grpo", "dr_grpo"):
             raise ValueError(
                 f"kl_placement='reward' does not fit advantage_estimator={self.advantage_estimator!r}, whose advantages "
@@ -276,6 +338,15 @@ class SeRLConfig(GRPOConfig):
             raise ValueError(
                 f"min_instruction_words={self.min_instruction_words} and max_instruction_words="
                 f"{self.max_instruction_words} must satisfy 0 < min <= max."
+            )
+        if self.reserve_fraction < 0 or self.max_refill_rounds < 0:
+            raise ValueError(
+                f"reserve_fraction={self.reserve_fraction} and max_refill_rounds={self.max_refill_rounds} must not be "
+                "negative; 0 switches refilling off."
+            )
+        if not 0 < self.min_instruction_fraction <= 1:
+            raise ValueError(
+                f"min_instruction_fraction is {self.min_instruction_fraction}; it is a share, above 0 and at most 1."
             )
         if self.num_few_shot < 1:
             raise ValueError(f"num_few_shot is {self.num_few_shot}; show at least 1 instruction.")

@@ -2,8 +2,6 @@
 
 import functools
 import textwrap
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -16,14 +14,15 @@ from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 from .advantages import ADVANTAGE_ESTIMATORS
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .diagnostics import vote_metrics
-from .drift import drift_warning
-from .filters import DifficultyGate
-from .prompts import Prompt, Reply
-from .random_state import isolated_random_state
+from .filters import DifficultyGate, Verdict
+from .generation import swapped
+from .instruction_feed import InstructionFeed
+from .prompts import Prompt
+from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .serl_config import SeRLConfig
-from .voting import Vote
+from .voting import Completion, Vote
 
 
 logger = get_logger(__name__)
@@ -35,10 +34,10 @@ class SeRLTrainer(GRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
-    What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own at
-    the start of every epoch; votes are taken over whole groups, wherever TRL has put their rows; groups outside the
-    band of vote shares leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL
-    term. Everything else is TRL's.
+    What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
+    are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
+    leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
+    TRL's.
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
@@ -114,7 +113,14 @@ class SeRLTrainer(GRPOTrainer):
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
         self.train_dataset = train_dataset  # TRL checks the type at construction only
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
-        self._truth_column = _first(rewards, GroundTruthReward)
+        self._voter = next((reward for reward in rewards if isinstance(reward, MajorityVoteReward)), None)
+        self._truth_column = next(
+            (i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)), None
+        )
+        vote = self._vote if self._voter is not None else None
+        self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
+        self._batch: Batch | None = None  # of the feed, while TRL scores it
+        self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
         self._votes: list[Vote] = []  # of the groups of the last rollout, in their order over all processes
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
@@ -131,57 +137,22 @@ class SeRLTrainer(GRPOTrainer):
     # Writing instructions ------------------------------------------------------------------------------------------
 
     def regenerate_instructions(self, iteration: int) -> None:
-        """Has the policy fill the slots of an iteration (from 0), the same on every process."""
-        metrics = self.train_dataset.regenerate(self._write, iteration, self.args.generation_batch_size)
-        metrics["serl/instructions/presence_penalty"] = self.use_vllm * self.args.instruction_presence_penalty
-        for name, value in metrics.items():
-            self._metrics["train"][name].append(value)
-        if warning := drift_warning(metrics):
-            logger.warning(f"Iteration {iteration}: {warning}")
-        if not self.train_dataset.is_filled(len(self.train_dataset) - 1):
-            self.accelerator.print(
-                f"Iteration {iteration}: {len(self.train_dataset.queue)} of {len(self.train_dataset)} instructions could "
-                "be written; the other slots are masked."
-            )
+        """Begins an iteration (from 0) of instructions, the same on every process."""
+        if self.feed is None:
+            raise ValueError("There is nothing to regenerate: the prompts are a dataset's (self_instruct=False).")
+        self.feed.start_iteration(iteration)
 
-    def _write(self, prompts: list[Prompt], seed: int) -> list[Reply]:
-        """One reply for each prompt through TRL's own generation, whatever its backend; sharded, then gathered."""
-        size, rank = -(-len(prompts) // self.accelerator.num_processes), self.accelerator.process_index
-        padded = prompts + prompts[:1] * (size * self.accelerator.num_processes - len(prompts))
-        local = padded[rank * size : (rank + 1) * size]
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with isolated_random_state(seed + rank), self._instruction_sampling():
-                ids, images, fields = self._tokenize_prompts(local)
-                completion_ids, _ = self._generate_single_turn(ids, images, fields, num_generations=1)
-        finally:
-            self.model.train(was_training)
-        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        texts = self._tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
-        replies = [Reply(text, ids[-1] not in ends) for text, ids in zip(texts, completion_ids, strict=True)]
-        return gather_object(replies)[: len(prompts)]
-
-    @contextmanager
-    def _instruction_sampling(self) -> Iterator[None]:
-        """Puts the sampling settings for instructions in the place of those for rollouts."""
-        length = self.args.max_instruction_length
-        sampling = {"temperature": self.args.instruction_temperature, "top_p": self.args.instruction_top_p}
-        with ExitStack() as stack:
-            if self.use_vllm:
-                engine = self.vllm_generation
-                penalty = {"presence_penalty": self.args.instruction_presence_penalty}
-                kwargs = engine.generation_kwargs | penalty
-                stack.enter_context(
-                    _swapped(engine, **sampling, max_completion_length=length, generation_kwargs=kwargs)
-                )
-            else:
-                sampling["max_new_tokens"] = length
-                stack.enter_context(_swapped(self.generation_config, **sampling))
-                stack.enter_context(_swapped(self, generation_kwargs=self.generation_kwargs | sampling))
-            yield
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
+        """Hands TRL the rollouts of the batch, once, where they are generated already."""
+        batch, self._generated = self._generated, None
+        return super()._generate_single_turn(*args, **kwargs) if batch is None else batch
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
+
+    def _vote(self, prompts: list[Prompt], groups: list[list[Completion]]) -> list[Vote]:
+        """The votes that the gate reads."""
+        assert self._voter is not None
+        return [self._voter.vote(group) for group in groups]
 
     def _group_reward(self, reward: RewardFunc) -> RewardFunc:
         """
@@ -197,9 +168,14 @@ class SeRLTrainer(GRPOTrainer):
         def vote(prompts: list, completions: list, **kwargs: Any) -> list[float | None]:
             size = self.num_generations if self.model.training else self.num_generations_eval
             everyone = gather_object(completions)
-            self._votes = [reward.vote(everyone[i : i + size]) for i in range(0, len(everyone), size)]
+            if reward is self._voter and self._batch is not None:
+                votes = [group.vote for group in self._batch.groups if group.vote]  # those that the gate has read
+            else:
+                votes = [reward.vote(everyone[i : i + size]) for i in range(0, len(everyone), size)]
+            if reward is self._voter:
+                self._votes = votes
             start = self.accelerator.process_index * len(completions)
-            rewards: list[float | None] = [value for vote in self._votes for value in vote.rewards]
+            rewards: list[float | None] = [value for vote in votes for value in vote.rewards]
             return rewards[start : start + len(completions)]
 
         return vote
@@ -213,37 +189,52 @@ class SeRLTrainer(GRPOTrainer):
         return self._rewards_per_func
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """In training: binds slots to instructions before the rollout; gates and estimates advantages after it."""
+        """In training: rolls out instructions for the slots until enough pass the gate; estimates advantages afterwards."""
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)
-        slots = None
-        if isinstance(self.train_dataset, SelfInstructDataset):
-            slots = gather_object([row["slot"] for row in inputs])[:: self.num_generations]
-            inputs = [{"prompt": self.train_dataset.prompt(row["slot"])} for row in inputs]
-        output = super()._generate_and_score_completions(inputs)
-        is_kept = self._kept_groups(slots)
+        if self.feed is None:
+            output = super()._generate_and_score_completions(inputs)
+            is_kept = self._kept_groups()
+        else:
+            output, is_kept = self._score_batch(self.feed, len(inputs))
         if self.args.advantage_estimator == "grpo" and not self.args.is_gated and is_kept.all():
             return output  # TRL's own advantages
         return self._with_advantages(output, is_kept)
 
-    def _kept_groups(self, slots: list[int] | None) -> torch.Tensor:
-        """Which groups to train on, (P,) over all processes; records votes and logs what the gate did."""
-        num_groups = len(self._rewards_per_func) // self.num_generations
-        shares = self._group_shares()
-        verdicts = [self._gate(share) for share in shares]
-        is_kept = [verdict.kept for verdict in verdicts] or [True] * num_groups
-        metrics = self._metrics["train"]
-        for reason in ("too_hard", "too_easy") if verdicts else ():
-            frac = sum(verdict.reason == reason for verdict in verdicts) / num_groups
-            metrics[f"serl/gate/frac_{reason}"].append(frac)
-        for name, value in (vote_metrics(self._votes) if self._votes else {}).items():
-            metrics[name].append(value)
-        if slots is not None:
-            is_kept = [kept and self.train_dataset.is_filled(slot) for kept, slot in zip(is_kept, slots, strict=True)]
-            for slot, vote in zip(slots, self._votes, strict=False):
-                self.train_dataset.record_vote(slot, vote)
-        metrics["serl/gate/frac_kept"].append(sum(is_kept) / num_groups)
+    def _score_batch(self, feed: InstructionFeed, num_rows: int) -> tuple[dict[str, Any], torch.Tensor]:
+        """What TRL makes of the rows that this process holds of the feed's next batch, and which groups to train on."""
+        num_groups = num_rows * self.accelerator.num_processes // self.num_generations
+        batch = feed.next_batch(num_groups)
+        prompts = [feed.dataset.prompt(group.index) for group in batch.groups for _ in group.rollouts]
+        rollouts = [rollout for group in batch.groups for rollout in group.rollouts]
+        start = self.accelerator.process_index * num_rows
+        own = rollouts[start : start + num_rows]
+        logprobs = None if own[0].logprobs is None else [rollout.logprobs for rollout in own]
+        num_tokens = self.state.num_input_tokens_seen  # counted when they were generated
+        with swapped(self, _batch=batch, _generated=([rollout.completion_ids for rollout in own], logprobs)):
+            inputs: list[dict[str, Any]] = [{"prompt": prompt} for prompt in prompts[start : start + num_rows]]
+            output = super()._generate_and_score_completions(inputs)
+        self.state.num_input_tokens_seen = num_tokens
+        self._metrics["train"]["num_tokens"] = [num_tokens]
+        votes = [group.vote for group in batch.candidates if group.vote is not None]
+        verdicts = [group.verdict for group in batch.candidates]
+        self._log_gate(verdicts if votes else [], votes, batch.is_kept, batch.num_rollouts)
+        self._metrics["train"]["serl/gate/num_refill_rounds"].append(float(batch.num_rounds))
+        return output, torch.tensor(batch.is_kept, device=self.accelerator.device)
+
+    def _kept_groups(self) -> torch.Tensor:
+        """Which groups to train on, (P,) over all processes, where the prompts are a dataset's."""
+        verdicts = [self._gate(share) for share in self._group_shares()]
+        is_kept = [verdict.kept for verdict in verdicts] or [True] * (
+            len(self._rewards_per_func) // self.num_generations
+        )
+        self._log_gate(verdicts, self._votes, is_kept, len(self._rewards_per_func))
         return torch.tensor(is_kept, device=self.accelerator.device)
+
+    def _log_gate(self, verdicts: list[Verdict], votes: list[Vote], is_kept: list[bool], num_rollouts: int) -> None:
+        metrics = gate_metrics(verdicts, is_kept, self.num_generations, num_rollouts)
+        for name, value in (metrics | (vote_metrics(votes) if votes else {})).items():
+            self._metrics["train"][name].append(value)
 
     def _group_shares(self) -> list[float]:
         """What the gate reads of each group: its vote share, else its accuracy; empty where there is neither."""
@@ -304,7 +295,7 @@ class SeRLTrainer(GRPOTrainer):
         if self.model.training:
             mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
             self._kept_tokens = self._kept_tokens + mask.sum()
-        with _swapped(self, beta=0.0 if self.args.is_kl_in_reward else self.beta):
+        with swapped(self, beta=0.0 if self.args.is_kl_in_reward else self.beta):
             loss = super()._compute_loss(model, inputs)
         return loss * inputs.get("row_scale", 1.0)
 
@@ -315,23 +306,6 @@ class SeRLTrainer(GRPOTrainer):
         if num_tokens == 0:
             model.zero_grad(set_to_none=True)
         self._metrics["train"]["serl/gate/frac_empty_steps"].append(float(num_tokens == 0))
-
-
-@contextmanager
-def _swapped(target: Any, **values: Any) -> Iterator[None]:
-    """Sets attributes for the length of a block."""
-    before = {name: getattr(target, name) for name in values}
-    try:
-        for name, value in values.items():
-            setattr(target, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(target, name, value)
-
-
-def _first(rewards: list[RewardFunc], kind: type) -> int | None:
-    return next((i for i, reward in enumerate(rewards) if isinstance(reward, kind)), None)
 
 
 def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:

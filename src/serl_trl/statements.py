@@ -1,7 +1,8 @@
 """Answers that a response states in words: "the answer is 12", "Answer: 12", `#### 12`, "12 is the answer"."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
 
 from .latex import MAX_ANSWER_CHARS
 
@@ -81,6 +82,22 @@ _LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Ans
     rf"|{FOREIGN_LEAD}",
     re.IGNORECASE | re.MULTILINE,
 )
+_LEAD_WORDS = (  # in lower case: a line without any of them holds no lead
+    *(
+        "ans",
+        "solution",
+        "####",
+        "a:",
+        "result",
+        "final",
+        "respuesta",
+        "r\u00e9ponse",
+        "antwort",
+        "risposta",
+        "resposta",
+    ),
+    *("\u043e\u0442\u0432\u0435\u0442", "\u7b54", "\ub2f5", "\u0627\u0644", "\u0909\u0924"),
+)
 _SET_APART = r"\*\*[^*\n]{1,60}\*\*|\$[^$\n]{1,80}\$|\\\(.{1,80}?\\\)|[-\w./,^()%]{1,30}"
 _SEVERAL_WORDS = r"(?:[^\s.?!]|\.(?=\d)){1,30}(?:\s(?:[^\s.?!]|\.(?=\d|m\b)){1,30}){0,8}"
 _THE_ANSWER = (
@@ -92,6 +109,11 @@ _TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several wo
     rf"|^(?:[-*\u2022>]\s)?(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
     re.MULTILINE,
 )
+_ANSWER_NOUN = re.compile("answer|solution")
+_BEFORE_TURNED = re.compile(  # what stands before the last word of _THE_ANSWER in it
+    r"\b(?:is|as|are|makes\s.{1,90})\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?\Z", re.DOTALL
+)
+_BEFORE_TURNED_CHARS = 130
 _MAX_TURNED_WORDS = 3  # Rio de Janeiro is the answer; adding all of them is no answer
 _NO_VALUE = re.compile(r"(?:this|that|which|it|what|here|not)\b", re.IGNORECASE)
 _RETRACTION = re.compile(  # ... 3. Wait, I forgot a term.
@@ -102,6 +124,21 @@ _RETRACTION = re.compile(  # ... 3. Wait, I forgot a term.
 _DOUBT = re.compile(  # I thought that the answer is 3
     r"(?:thought|guess\w{0,5}|assumed|seems?)\s+(?:that\s+|like\s+)?(?:the\s+)?(?:final\s+)?$", re.IGNORECASE
 )
+
+
+def _before(end: int, matches: Iterator[re.Match[str]]) -> list[re.Match[str]]:
+    return [*takewhile(lambda match: match.start() < end, matches)]
+
+
+def _leads(text: str) -> Iterator[re.Match[str]]:
+    """The matches of `_LEAD`, the last one first. Only lines that hold one of its words are looked at."""
+    end = len(text)
+    while end > 0:
+        start = text.rfind("\n", 0, end - 1) + 1
+        line = text[start:end].lower()
+        if any(word in line for word in _LEAD_WORDS):
+            yield from reversed(_before(end, _LEAD.finditer(text, start)))
+        end = start
 
 
 def is_taken_back(text: str, lead: re.Match[str]) -> bool:
@@ -182,6 +219,14 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
     return None if not_an_answer.match(rest) or num_words(rest) > 6 else rest
 
 
+def _may_be_turned(text: str) -> bool:
+    """Whether it is worth looking for `_TURNED_LEAD`, which is slow."""
+    return any(
+        _BEFORE_TURNED.search(text, max(0, noun.start() - _BEFORE_TURNED_CHARS), noun.start())
+        for noun in _ANSWER_NOUN.finditer(text)
+    )
+
+
 def _is_turned(value: str, read: Callable[[str], str | None]) -> bool:
     return not _NO_VALUE.match(value) and num_words(value) <= _MAX_TURNED_WORDS and read(value) is not None
 
@@ -195,8 +240,9 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
     ('4', True)
     """
     text = text[-MAX_STATED_CHARS:]
-    turned = next((m for m in reversed([*_TURNED_LEAD.finditer(text)]) if _is_turned(formula_in(m), read)), None)
-    for lead in [*_LEAD.finditer(text)][: -MAX_LEADS - 1 : -1]:
+    turns = [*_TURNED_LEAD.finditer(text)] if _may_be_turned(text) else []
+    turned = next((turn for turn in reversed(turns) if _is_turned(formula_in(turn), read)), None)
+    for lead in islice(_leads(text), MAX_LEADS):
         if is_taken_back(text, lead):
             continue
         if turned and turned.end() >= lead.start():

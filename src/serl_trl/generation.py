@@ -1,0 +1,108 @@
+"""Text from the policy through TRL's own generation, whatever its backend: sharded over processes, then gathered."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from accelerate.utils import gather_object
+
+from .prompts import Prompt, Reply
+from .random_state import isolated_random_state
+from .refill import Rollout, share_of
+
+
+@contextmanager
+def swapped(target: Any, **values: Any) -> Iterator[None]:
+    """Sets attributes for the length of a block."""
+    before = {name: getattr(target, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(target, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(target, name, value)
+
+
+@contextmanager
+def model_mode(model: Any, *, training: bool) -> Iterator[None]:
+    """Puts a model in train or eval mode for the length of a block."""
+    was_training = model.training
+    model.train(training)
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Reply]:
+    """
+    One reply for each prompt, the same on every process; moves no random state and logs nothing.
+
+    Args:
+        trainer ([`SeRLTrainer`]): Whose policy writes, with its sampling settings for instructions.
+        prompts (`list[Prompt]`): The requests, the same on every process.
+        seed (`int`): Seeds the sampling.
+
+    Returns:
+        `list[Reply]`: As long as `prompts`.
+    """
+    accelerator, tokenizer = trainer.accelerator, trainer._tokenizer
+    local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
+    with (
+        model_mode(trainer.model, training=False),
+        isolated_random_state(seed + accelerator.process_index),
+        _instruction_sampling(trainer),
+    ):
+        prompt_ids, images, fields = trainer._tokenize_prompts(local)
+        completion_ids, _ = trainer._generate_single_turn(prompt_ids, images, fields, num_generations=1)
+    ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
+    texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
+    replies = [Reply(text, ids[-1] not in ends) for text, ids in zip(texts, completion_ids, strict=True)]
+    return gather_object(replies)[: len(prompts)]
+
+
+@contextmanager
+def _instruction_sampling(trainer: Any) -> Iterator[None]:
+    """Puts the sampling settings for instructions in the place of those for rollouts."""
+    args = trainer.args
+    sampling = {"temperature": args.instruction_temperature, "top_p": args.instruction_top_p}
+    with ExitStack() as stack:
+        if trainer.use_vllm:
+            engine = trainer.vllm_generation
+            kwargs = engine.generation_kwargs | {"presence_penalty": args.instruction_presence_penalty}
+            length = {"max_completion_length": args.max_instruction_length}
+            stack.enter_context(swapped(engine, **sampling, **length, generation_kwargs=kwargs))
+        else:
+            sampling["max_new_tokens"] = args.max_instruction_length
+            stack.enter_context(swapped(trainer.generation_config, **sampling))
+            stack.enter_context(swapped(trainer, generation_kwargs=trainer.generation_kwargs | sampling))
+        yield
+
+
+def rollouts(trainer: Any, prompts: list[Prompt]) -> tuple[list[list[Rollout]], int]:
+    """
+    G rollouts of each prompt, the same on every process.
+
+    TRL logs the lengths of all that it generates; here it logs nothing, for what is trained on is only decided afterwards.
+    It counts the tokens, though.
+
+    Args:
+        trainer ([`SeRLTrainer`]): Whose policy answers, with its sampling settings for rollouts.
+        prompts (`list[Prompt]`): The prompts, at least one, the same on every process.
+
+    Returns:
+        `tuple[list[list[Rollout]], int]`: A group for each prompt, and the number of completions generated: where the rows
+        do not divide among the processes, the first ones are generated again and left out.
+    """
+    accelerator, size = trainer.accelerator, trainer.num_generations
+    rows = [prompt for prompt in prompts for _ in range(size)]
+    local, num_padding = share_of(rows, accelerator.num_processes, accelerator.process_index)
+    unlogged: dict[str, defaultdict] = {mode: defaultdict(list) for mode in trainer._metrics}
+    # A vLLM server is asked once for a whole group; padding breaks the last one, and then each row is asked for.
+    with swapped(trainer, _metrics=unlogged, num_generations=1 if num_padding else size):
+        _, completion_ids, _, completions, logprobs, *_ = trainer._generate(local)
+    own = zip(completion_ids, logprobs or [None] * len(local), completions, strict=True)
+    everyone = gather_object([Rollout(*row) for row in own])
+    return [everyone[i : i + size] for i in range(0, len(rows), size)], len(rows) + num_padding

@@ -1,0 +1,87 @@
+"""Run by test_distributed.py in one process and in two: refilled batches, scripted and real, and what came of them."""
+
+import gc
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from scripted_rollouts import script
+from serl_trl import SeRLConfig, SeRLTrainer
+from serl_trl.tiny import CHECKPOINT
+from test_instruction_feed import SCRIPTED
+from test_serl_trainer import SETTINGS, seeds
+
+
+# Three groups of four a batch, five problems for each batch: in two processes the second group straddles them.
+SCRIPT = [
+    *enumerate(["easy", "even", "easy", "three", "even"]),  # filled in the second round
+    *enumerate(["easy", "hard", "even", "hard", "easy"], 5),  # one group kept, which the second process has no row of
+    *enumerate(["easy", "easy", "hard", "hard", "easy"], 10),  # nothing kept
+]
+
+
+def trainer(output_dir, **settings):
+    layout = {"per_device_train_batch_size": 12, "generation_batch_size": 12, "gradient_accumulation_steps": 1}
+    if torch.distributed.is_torchelastic_launched():
+        layout["per_device_train_batch_size"] = 6
+    args = SeRLConfig(output_dir=str(output_dir), **(SETTINGS | layout | settings))
+    return SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds())
+
+
+def recorded(run, batches):
+    """Has a trainer note its batches."""
+    next_batch, score = run.feed.next_batch, run._generate_and_score_completions
+
+    def noted(num_groups):
+        batch = next_batch(num_groups)
+        groups = [[group.index, [rollout.completion_ids for rollout in group.rollouts]] for group in batch.groups]
+        batches.append({"groups": groups, "is_kept": batch.is_kept, "num_rollouts": batch.num_rollouts})
+        batches[-1] |= {"num_candidates": len(batch.candidates), "num_rounds": batch.num_rounds}
+        return batch
+
+    def scored(inputs):
+        output = score(inputs)
+        mask = output["completion_mask"] * output.get("tool_mask", 1)
+        batches[-1] |= {
+            "num_tokens": mask.sum().item(),
+            "num_items_in_batch": output["num_items_in_batch"].item(),
+            "rows": [
+                ids[keep.bool()].tolist()
+                for ids, keep in zip(output["completion_ids"], output["completion_mask"], strict=True)
+            ],
+        }
+        return output
+
+    run.feed.next_batch, run._generate_and_score_completions = noted, scored
+    return run
+
+
+def main(output_dir: Path) -> None:
+    record: dict = {"scripted": [], "real": []}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run = recorded(
+            trainer(output_dir, **SCRIPTED | {"num_instructions": 9, "optim": "sgd", "learning_rate": 0.1}),
+            record["scripted"],
+        )
+        record["rounds"] = script(monkeypatch, run, SCRIPT)
+        run.train()
+    record["parameters"] = {name: value.tolist() for name, value in run.model.named_parameters() if value.ndim == 1}
+    record["is_empty"] = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
+    # groups of three: a round of one group does not divide among two processes
+    run = recorded(
+        trainer(output_dir, num_generations=3, num_instructions=8, min_vote_share=0.5, max_vote_share=0.7),
+        record["real"],
+    )
+    run.train()
+    record["checksum"] = [parameter.detach().double().sum().item() for parameter in run.model.parameters()]
+    (output_dir / f"rank{run.accelerator.process_index}.json").write_text(json.dumps(record))
+    run.end()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]))
+    gc.collect()  # a process group that is still held when the interpreter ends may abort it

@@ -1,0 +1,50 @@
+"""Rollouts known in advance, in the place of generation: what the trainer makes of them can then be told exactly."""
+
+import random
+
+import serl_trl.instruction_feed
+from serl_trl.prompts import Reply
+from serl_trl.refill import Rollout
+from serl_trl.tiny import word_problems
+
+
+ANSWERS = {
+    "even": [7, 7, 8, 8],
+    "easy": [7, 7, 7, 7],
+    "three": [7, 7, 7, 8],
+    "hard": [1, 2, 3, 4],
+}  # of groups of four
+
+
+def script(monkeypatch, trainer, problems):
+    """
+    Has the trainer's policy write these problems, each a number and a kind, and answer them as `ANSWERS` says.
+
+    Returns what was rolled out, round by round. Problems and answers differ in length from number to number.
+    """
+    texts = word_problems(40, "scripted")["prompt"][:]
+    kinds = dict(problems)
+    replies = iter([texts[number] for number, _ in problems])
+    monkeypatch.setattr(
+        serl_trl.instruction_feed,
+        "written_replies",
+        lambda trainer, prompts, seed: [Reply(next(replies, "No.")) for _ in prompts],
+    )
+    rounds = []
+
+    def rollouts(trainer, prompts):
+        numbers = [texts.index(prompt[-1]["content"]) for prompt in prompts]
+        rounds.append(numbers)
+        groups = [[_rollout(trainer, number, answer) for answer in ANSWERS[kinds[number]]] for number in numbers]
+        return groups, sum(map(len, groups))
+
+    monkeypatch.setattr(serl_trl.instruction_feed, "rollouts", rollouts)
+    return rounds
+
+
+def _rollout(trainer, number, answer):
+    thought = random.Random(f"{number}/{answer}").choices(["Sam", "has", "4", "toys"], k=1 + number % 3)
+    text = " ".join(thought) + f". \\boxed{{{answer}}}"
+    ids = [*trainer._tokenizer.encode(text, add_special_tokens=False), trainer._tokenizer.eos_token_id]
+    content = trainer._tokenizer.decode(ids, skip_special_tokens=True)
+    return Rollout(ids, None, [{"role": "assistant", "content": content}])
