@@ -55,8 +55,10 @@ def test_metrics_by_hand():
     assert metrics["seed_distance"] == pytest.approx((0.04 + 0.0) / 2)
     assert metrics["self_similarity"] == pytest.approx(0.8)
     assert metrics["frac_far"] == 0.0
-    assert metrics["distinct_1"] == pytest.approx(4 / 6)  # a b c d of a b c a a d
-    assert metrics["distinct_2"] == 1.0  # ab bc aa ad
+    # the seeds have 4 words, a a b c, and so 4 are counted of both; the others are a b c a
+    assert metrics["seeds_distinct_1"] == pytest.approx(3 / 4)
+    assert metrics["distinct_1"] == pytest.approx(3 / 4)
+    assert (metrics["seeds_distinct_2"], metrics["distinct_2"]) == (1.0, 1.0)  # a a; a b, b c
     assert (metrics["length_words"], metrics["num_words"]) == (3.0, 4.0)
     assert metrics["frac_new_words"] == pytest.approx(1 / 6)
     assert metrics["max_seed_share"] == 1.0

@@ -15,7 +15,7 @@ from .words import unicode_words
 
 
 MAX_TEXTS = 1000  # compared at most, of the seeds and of an iteration each: cosines take all pairs
-NUM_WORDS = 2000  # of which distinct n-grams are counted: their share falls with the length of a text
+NUM_WORDS = 2000  # of which distinct n-grams are counted at most: their share falls with the length of a text
 
 # The policy has left the seeds when most of what it writes lies further from them than 19 in 20 of them do from each
 # other. Of problems of the seeds' own kind one in twenty does; the filters, which ask for something new, make it a few more.
@@ -92,7 +92,7 @@ class DriftMonitor:
         self._tfidf = TfidfEncoder(self.seeds) if encode is None else None
         self._encode = encode
         self._seed_vectors: NDArray | None = None  # of an encoder whose calls can be compared
-        self._of_seeds: dict[str, float] = {}
+        self._seed_distances: NDArray = np.zeros(0)  # of each seed from the closest other one
         self._far = math.nan  # the distance that counts as far
 
     def measure(self, instructions: Sequence[str], seed_parents: Sequence[str | None]) -> dict[str, float]:
@@ -107,7 +107,7 @@ class DriftMonitor:
             `dict[str, float]`: `serl/drift/...`: `seed_distance` (1 - cosine with the closest seed, mean; for the seeds
             with the closest other seed), `frac_far` (the share whose distance exceeds the 95 % quantile of the seeds'),
             `self_similarity` (mean cosine of two of them), `distinct_1` and `distinct_2` (different words, and pairs of
-            neighbouring words, over all, in the first 2,000 words), `length_words` (mean), `num_words` (vocabulary),
+            neighbouring words, over all, in as many words of both, at most 2,000), `length_words` (mean), `num_words` (vocabulary),
             `frac_new_words` (share of the words that no seed holds), `max_seed_share` and `frac_seeds_used` (the largest
             share of a seed parent, and the share of seeds that are one); `seeds_...` are those of the seeds. Empty if there
             are fewer than two seeds or no instructions.
@@ -116,21 +116,25 @@ class DriftMonitor:
             return {}
         chosen = _sample(instructions)
         of_seeds, of_new = self._vectors(chosen)
-        if not self._of_seeds:
+        if math.isnan(self._far):
             among_seeds = of_seeds @ of_seeds.T
             np.fill_diagonal(among_seeds, -1.0)  # not with itself
-            seed_distances = 1 - among_seeds.max(axis=1)
-            self._far = float(np.quantile(seed_distances, FAR_QUANTILE))
-            self._of_seeds = _spread(self.seeds, of_seeds, seed_distances)
+            self._seed_distances = 1 - among_seeds.max(axis=1)
+            self._far = float(np.quantile(self._seed_distances, FAR_QUANTILE))
         distances = 1 - (of_new @ of_seeds.T).max(axis=1)  # (N,)
-        known = {word for seed in self.seeds for word in _words(seed)}
-        words = [word for text in chosen for word in _words(text)]
+        seed_words, new_words = ([_words(text) for text in texts] for texts in (self.seeds, chosen))
+        num_counted = min(NUM_WORDS, *(sum(map(len, words)) for words in (seed_words, new_words)))
+        of_both = {
+            "": _spread(chosen, of_new, distances, new_words, num_counted),
+            "seeds_": _spread(self.seeds, of_seeds, self._seed_distances, seed_words, num_counted),
+        }
+        known, written = {word for words in seed_words for word in words}, [w for words in new_words for w in words]
         parents = Counter(parent for parent in seed_parents if parent is not None)
         metrics = {
-            **_spread(chosen, of_new, distances),
-            **{f"seeds_{name}": value for name, value in self._of_seeds.items()},
+            **{f"{prefix}{name}": value for prefix, values in of_both.items() for name, value in values.items()},
             "frac_far": float(np.mean(distances > self._far + 1e-6)),
-            "frac_new_words": sum(word not in known for word in words) / len(words),
+            "num_words": float(len(set(written))),
+            "frac_new_words": sum(word not in known for word in written) / max(len(written), 1),
             "max_seed_share": max(parents.values(), default=0) / max(parents.total(), 1),
             "frac_seeds_used": len(parents) / self.num_seeds,
         }
@@ -164,16 +168,16 @@ def drift_warning(metrics: dict[str, float]) -> str | None:
     )
 
 
-def _spread(texts: Sequence[str], vectors: NDArray, distances: NDArray) -> dict[str, float]:
+def _spread(
+    texts: Sequence[str], vectors: NDArray, distances: NDArray, words: Sequence[list[str]], num_counted: int
+) -> dict[str, float]:
     """What can be said of the seeds as well as of what was written."""
-    words = [_words(text) for text in texts]
     total = vectors.sum(axis=0, dtype=np.float64)
     num_pairs = len(texts) * (len(texts) - 1)
     first: list[list[str]] = []
-    num_left = NUM_WORDS
     for text in words:
-        first.append(text[:num_left])
-        num_left -= len(first[-1])
+        first.append(text[:num_counted])
+        num_counted -= len(first[-1])
     return {
         "seed_distance": float(distances.mean()),
         # the sum over pairs of different vectors of length 1, from the square of their sum
@@ -181,7 +185,6 @@ def _spread(texts: Sequence[str], vectors: NDArray, distances: NDArray) -> dict[
         "distinct_1": _frac_distinct([word for text in first for word in text]),
         "distinct_2": _frac_distinct([pair for text in first for pair in pairwise(text)]),
         "length_words": sum(len(text.split()) for text in texts) / len(texts),
-        "num_words": float(len({word for text in words for word in text})),
     }
 
 
