@@ -88,17 +88,16 @@ def drift_plot(run_dir: str | Path) -> Path | None:
             line = axes.plot(range(1, len(rows) + 1), [row[f"serl/drift/{name}"] for row in rows], "o-", label=label)[
                 0
             ]
-            if f"serl/drift/seeds_{name}" in rows[0]:
-                axes.axhline(
-                    rows[0][f"serl/drift/seeds_{name}"], color=line.get_color(), linestyle="--", label="seeds"
-                )
+            of_seeds = [row[f"serl/drift/seeds_{name}"] for row in rows if f"serl/drift/seeds_{name}" in row]
+            if of_seeds:
+                axes.plot(range(1, len(of_seeds) + 1), of_seeds, "--", color=line.get_color(), label="of the seeds")
         if title == "far from all seeds":
             axes.axhline(MAX_FRAC_FAR, color="grey", linestyle=":", label="warning")
         axes.set(title=title, xlabel="iteration")
         axes.set_ylim(bottom=0, top=None if title == "length" else max(1, axes.get_ylim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="x-small", framealpha=0.6)
     path = run_dir / "drift.png"
     figure.savefig(path, dpi=120)
     return path
