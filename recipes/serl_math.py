@@ -103,10 +103,7 @@ class SeRLScriptArguments(ScriptArguments):
     )
     num_votes: int | None = field(
         default=None,
-        metadata={
-            "help": "Completions that vote on each prompt, if more than --num_generations: the others are sampled for the "
-            "vote only, not trained on."
-        },
+        metadata={"help": "Completions that vote on each prompt; those beyond --num_generations are not trained on."},
     )
     soft_votes: bool = field(
         default=False,

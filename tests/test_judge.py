@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serl_trl import MajorityVoteReward
+from serl_trl.evaluation import generate
 from serl_trl.judge import JUDGE_TEMPLATE, JudgeReward, verdict_of
+from test_serl_trainer import equal, parameters, trained, trainer
 
 
 RIGHT = [
@@ -101,6 +104,27 @@ def test_bad_judges():
         JudgeReward(lambda prompts: ["yes"])(prompts=["a", "b"], completions=["1", "1"])
     with pytest.raises(ValueError, match=r"lacks the place for \{solution\}"):
         JudgeReward(lambda prompts: prompts, "Is {problem} right?")
+
+
+def test_the_policy_judges_itself_without_a_trace(tmp_path):
+    """As docs/how-to.md has it: at weight 0 training ends at the same parameters as without the judge."""
+
+    def ask(prompts):
+        model = run.accelerator.unwrap_model(run.model)
+        was_training = model.training
+        model.eval()
+        replies = generate(model, run.processing_class, prompts, batch_size=64, max_new_tokens=8, do_sample=False)
+        model.train(was_training)
+        return [text for text, _ in replies]
+
+    alone = parameters(trained(tmp_path / "alone").model)
+    rewards = [MajorityVoteReward(), JudgeReward(ask)]
+    run = trainer(tmp_path / "judged", reward_funcs=rewards, reward_weights=[1.0, 0.0])
+    run.train()
+    assert equal(alone, parameters(run.model))
+    logged = [row["serl/judge/frac_no_verdict"] for row in run.state.log_history if "reward" in row]
+    assert len(logged) == 2
+    assert all(0 <= share <= 1 for share in logged)
 
 
 def test_trl_names():
