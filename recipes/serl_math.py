@@ -290,10 +290,8 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
     if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
-        raise ValueError(
-            f"--num_votes {script_args.num_votes} is below --num_generations {training_args.num_generations}, but every "
-            "completion votes; raise it, or leave it out."
-        )
+        size = f"--num_generations {training_args.num_generations}"
+        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
     seeds = load_seeds(script_args, training_args)
     held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)

@@ -21,8 +21,8 @@ def main(output_dir: Path) -> None:
     groups, vote = [], reward.vote
     reward.vote = lambda completions, prompt=None: (groups.append((prompt, completions)), vote(completions, prompt))[1]
     trainer = SeRLTrainer(str(CHECKPOINT), reward, args, seeds(6))
-    num_generated, generated = [], trainer._group_votes._generated
-    trainer._group_votes._generated = lambda prompts: (num_generated.append(len(prompts)), generated(prompts))[1]
+    num_generated, generate = [], trainer._generate
+    trainer._generate = lambda prompts: (num_generated.append(len(prompts)), generate(prompts))[1]
     rollouts, original = [], trainer._generate_and_score_completions
 
     def recorded(inputs):

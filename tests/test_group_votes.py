@@ -15,7 +15,7 @@ from trl import GRPOConfig, GRPOTrainer
 from serl_trl import MajorityVoteReward, SeRLConfig, SeRLTrainer, extract_answer, is_equivalent, majority_vote
 from serl_trl.group_votes import GroupVotes
 from serl_trl.tiny import CHECKPOINT
-from test_serl_trainer import SETTINGS, equal, parameters, seeds, trained, trainer
+from test_serl_trainer import SETTINGS, equal, parameters, rollout, seeds, trained, trainer
 
 
 ROOT = Path(__file__).parents[1]
@@ -105,18 +105,37 @@ def test_every_rollout_samples_anew_and_a_resumed_run_the_same(tmp_path):
 def test_a_run_with_more_votes_trains_and_repeats(tmp_path):
     runs = [trained(tmp_path / name, None, MajorityVoteReward(num_votes=9)) for name in "ab"]
     assert equal(parameters(runs[0].model), parameters(runs[1].model))
-    assert logged(runs[0], "serl/vote/num_further_votes") == [20.0] * 2  # four prompts, five votes more each
-    shares = [instruction.vote_share * 9 for instruction in runs[0].train_dataset.queue]
+    candidates = logged(runs[0], "serl/gate/num_candidates")  # those that replace others among them
+    assert logged(runs[0], "serl/vote/num_further_votes") == [5 * number for number in candidates]
+    shares = [instruction.vote_share * 9 for instruction in runs[0].train_dataset.queue if instruction.vote_share]
+    assert len(shares) >= sum(candidates) - 1
     assert all(share == pytest.approx(round(share)) for share in shares)
     assert not equal(parameters(runs[0].model), parameters(trained(tmp_path / "c").model))
 
 
-def test_two_rewards_share_the_further_votes_and_the_gate_reads_the_first(tmp_path):
+@pytest.mark.parametrize("difficulty_filter", ["rollout", "ahead"])
+def test_the_gate_reads_all_votes_and_the_group_is_rewarded(tmp_path, difficulty_filter):
+    reward = MajorityVoteReward(num_votes=9)
+    groups = recorded(reward)
+    run = trainer(tmp_path, None, reward, difficulty_filter=difficulty_filter)
+    output = rollout(run)
+    assert {len(group) for _, group in groups} == {9}
+    by_text = {tuple(message["content"] for (message,) in group[:4]): majority_vote(group) for _, group in groups}
+    texts = run._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True)
+    votes = [by_text[tuple(texts[i : i + 4])] for i in range(0, len(texts), 4)]
+    assert run._rewards_per_func[:, 0].tolist() == [value for vote in votes for value in vote.rewards[:4]]
+    assert run._group_shares() == [vote.share for vote in votes]
+    kept = output["completion_mask"] * output.get("tool_mask", 1)
+    is_kept = kept.view(4, 4, -1).sum(dim=(1, 2)) > 0
+    assert is_kept.tolist() == [0.2 <= vote.share <= 0.8 for vote in votes]
+
+
+def test_of_two_rewards_each_votes_and_the_gate_reads_the_first(tmp_path):
     first, second = MajorityVoteReward(num_votes=8), MajorityVoteReward("text", num_votes=6, soft=True)
     groups = recorded(first), recorded(second)
     run, _ = rolled_out(tmp_path, [first, second], reward_weights=[1.0, 0.0])
-    assert [group[:6] for _, group in groups[0]] == [group for _, group in groups[1]]
-    assert run._metrics["train"]["serl/vote/num_further_votes"] == [16]
+    assert [group[:4] for _, group in groups[0]] == [group[:4] for _, group in groups[1]]
+    assert run._metrics["train"]["serl/vote/num_further_votes"] == [16 + 8]
     assert run._group_shares() == [majority_vote(group).share for _, group in groups[0]]
     expected = [value for _, group in groups[1] for value in majority_vote(group, "text").soft_rewards[:4]]
     assert run._rewards_per_func[:, 1].tolist() == pytest.approx(expected)
@@ -144,20 +163,17 @@ def test_weights_and_soft_rewards(tmp_path):
     def weights(prompt, completions):
         return [len(message["content"]) + len(prompt[0]["content"]) / 100 for (message,) in completions]
 
-    run, texts = rolled_out(tmp_path, MajorityVoteReward(soft=True, weights=weights, num_votes=6))
+    reward = MajorityVoteReward(soft=True, weights=weights, num_votes=6)
+    groups = recorded(reward)
+    run, texts = rolled_out(tmp_path, reward)
     plain, same_texts = rolled_out(tmp_path / "plain", MajorityVoteReward(soft=True))
     assert texts == same_texts
-    rewards = run._rewards_per_func[:, 0]
-    assert ((rewards >= 0) & (rewards <= 1)).all()
+    votes = [majority_vote(group, weights=weights(prompt, group)) for prompt, group in groups]
+    expected = [value for vote in votes for value in vote.soft_rewards[:4]]
+    assert run._rewards_per_func[:, 0].tolist() == pytest.approx(expected)
+    assert run._group_shares() == [vote.share for vote in votes]
     expected = [value for group in texts for value in majority_vote(group).soft_rewards]
     assert plain._rewards_per_func[:, 0].tolist() == pytest.approx(expected)
-    assert run._votes[0].weights == pytest.approx(weights(run.train_dataset[0]["prompt"], recorded_group(run, 0)))
-
-
-def recorded_group(run, i):
-    completions = list(run._logs["completion"])
-    further = run._group_votes._further
-    return completions[4 * i : 4 * i + 4] + further[i]
 
 
 # Labels ------------------------------------------------------------------------------------------------------------
@@ -243,26 +259,6 @@ def test_the_completions_table_shows_votes(tmp_path):
         assert group["vote_answer"].tolist() == [vote.answer or ""] * 4
 
 
-def test_votes_of_several_rollouts_are_logged_as_one(tmp_path):
-    """As when groups are replaced: means are over all groups since the last log, not over rollouts."""
-    stub = SimpleNamespace(
-        model=SimpleNamespace(training=True), num_generations=2, accelerator=SimpleNamespace(process_index=0)
-    )
-    votes = GroupVotes(stub, SimpleNamespace(seed=0, num_generations=2))
-    call = votes.wrap(MajorityVoteReward())
-    one, two = r"\boxed{1}", r"\boxed{2}"
-    votes.start_rollout()
-    call(prompts=["p", "p", "q", "q"], completions=[one, one, one, two], answer=["1", "1", "2", "2"])
-    votes.start_rollout()
-    assert votes.votes == []
-    call(prompts=["r", "r"], completions=[two, two], answer=["2", "2"])
-    metrics = votes.metrics()
-    assert metrics["serl/vote/share_mean"] == pytest.approx((1 + 0.5 + 1) / 3)
-    assert metrics["serl/diag/label_accuracy"] == pytest.approx(2 / 3)
-    assert metrics["serl/diag/reward_accuracy"] == pytest.approx(4 / 6)
-    assert votes.metrics() == {}
-
-
 @pytest.mark.parametrize("state", [None, {}, {"num_samplings": 1}, {"num_samplings": "1", "winners": []}])
 def test_foreign_state(state):
     with pytest.raises(ValueError, match="state of the vote"):
@@ -292,15 +288,16 @@ def in_one_process(rollouts, answers):
         model=SimpleNamespace(training=True),
         num_generations=4,
         accelerator=SimpleNamespace(process_index=0, num_processes=1),
+        votes_of_batch=[],
         _metrics={},
-        _generate=lambda asked: (None, [[1]] * len(asked), None, further),
+        _generate=lambda asked: (None, [[1]] * len(asked), None, further, None),
     )
-    votes = GroupVotes(stub, SimpleNamespace(seed=7, num_generations=4))
+    votes = GroupVotes(stub, SimpleNamespace(seed=7, num_generations=4, generation_batch_size=12))
     call = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
     votes.start_rollout()
     messages = [[{"role": "assistant", "content": text}] for text in completions]
     rewards = call(prompts=prompts, completions=messages, answer=answers)
-    return rewards, [vote.share for vote in votes.votes], votes.metrics()
+    return rewards, [vote.share for vote in votes.votes], votes.metrics(votes.prompts, votes.votes)
 
 
 @pytest.mark.multiprocess
@@ -319,16 +316,17 @@ def test_two_processes_vote_as_one(ranks):
         assert first["shares"] == second["shares"] == shares
         assert metrics["serl/diag/frac_labelled"] == 1.0
         logged_by = [{name: value for name, value in rank["metrics"].items() if "serl" in name} for rank in rollouts]
-        for name in metrics.keys() - {"serl/vote/further_votes_s", "serl/vote/further_votes_tokens"}:
-            if name != "serl/vote/frac_seen_before":  # the memory of one process is new here
-                assert logged_by[0][name] == logged_by[1][name] == pytest.approx(metrics[name], nan_ok=True)
-        assert logged_by[0]["serl/vote/num_further_votes"] == 9
+        of_one = {"further_votes_s", "further_votes_tokens", "num_further_votes", "frac_seen_before"}  # new memory
+        for name in metrics.keys() - {f"serl/vote/{name}" for name in of_one}:
+            assert logged_by[0][name] == logged_by[1][name] == pytest.approx(metrics[name], nan_ok=True)
+        assert metrics["serl/vote/num_further_votes"] == 9
+        assert logged_by[0]["serl/vote/num_further_votes"] == 10  # two processes generate as many each
         assert logged_by[0]["serl/vote/further_votes_tokens"] == logged_by[1]["serl/vote/further_votes_tokens"] > 9
 
 
 @pytest.mark.multiprocess
 def test_the_processes_share_the_further_votes(ranks):
     """Nine samples are five for each, one of them for nothing, lest a process wait for the other."""
-    assert [rank["num_generated"] for rank in ranks] == [[5, 5], [5, 5]]
-    for rollout in ranks[0]["rollouts"]:
-        assert sum(len(group) - 4 for _, group in rollout["groups"]) == 9
+    assert [rank["num_generated"] for rank in ranks] == [[6, 5, 6, 5], [6, 5, 6, 5]]  # a rollout, further votes, ...
+    for record in ranks[0]["rollouts"]:
+        assert sum(len(group) - 4 for _, group in record["groups"]) == 9

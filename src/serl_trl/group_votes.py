@@ -4,29 +4,18 @@ import functools
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from accelerate.utils import gather_object
 
 from .diagnostics import reward_alignment, vote_metrics
+from .generation import rollouts, swapped
+from .prompts import Prompt
 from .random_state import isolated_random_state
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .voting import Completion, Vote
 from .winner_memory import WinnerMemory
-
-
-@dataclass
-class _Tally:
-    """Votes that are not in the logs yet, of all groups over all processes."""
-
-    prompts: list[Any] = field(default_factory=list)  # one a group
-    votes: list[Vote] = field(default_factory=list)  # one a group
-    label_scores: list[float | None] = field(default_factory=list)  # of the winner, one a group
-    rewards: list[float] = field(default_factory=list)  # one a trained completion
-    truth: list[float | None] = field(default_factory=list)  # one a trained completion
-    cost: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 class GroupVotes:
@@ -43,7 +32,7 @@ class GroupVotes:
     of the dataset is read to measure the vote, never by the vote.
 
     Args:
-        trainer ([`~trl.GRPOTrainer`]): The trainer; it need not be constructed yet.
+        trainer ([`SeRLTrainer`]): The trainer; it need not be constructed yet.
         args ([`SeRLConfig`]): Its configuration.
 
     Source: TTRL (arXiv 2504.16084) votes with more samples than it trains on.
@@ -51,13 +40,13 @@ class GroupVotes:
 
     def __init__(self, trainer: Any, args: Any) -> None:
         self.trainer, self.args = trainer, args
-        self.votes: list[Vote] = []  # on the groups of the last rollout, in their order over all processes
-        self._first: MajorityVoteReward | None = None
-        self._num_votes = 0  # the most that a reward asks for
-        self._further: list[list[Completion]] | None = None  # of each prompt of the rollout, once they are sampled
+        self.reward: MajorityVoteReward | None = None  # the first
+        self.votes: list[Vote] = []  # of the first, on the groups of the last rollout over all processes
+        self.prompts: list[Prompt] = []  # of these groups
+        self._labels: dict[str, float] = {}  # how the votes of the last rollout agree with its labels
+        self._cost: defaultdict[str, float] = defaultdict(float)  # of further votes, that is not in the logs yet
         self._num_samplings = 0
         self._memory = WinnerMemory()
-        self._tally = _Tally()
 
     def wrap(self, reward: Any) -> Any:
         """
@@ -73,9 +62,8 @@ class GroupVotes:
                 f"num_votes is {reward.num_votes}, below num_generations={self.args.num_generations}, but every "
                 "completion of a group votes: raise num_votes, or leave it out."
             )
-        if self._first is None:
-            self._first, self._memory = reward, WinnerMemory(reward.answer_type)
-        self._num_votes = max(self._num_votes, reward.num_votes or 0)
+        if self.reward is None:
+            self.reward, self._memory = reward, WinnerMemory(reward.answer_type)
 
         @functools.wraps(reward)
         def vote(prompts: list, completions: list, **kwargs: Any) -> list[float | None]:
@@ -85,34 +73,47 @@ class GroupVotes:
 
     def start_rollout(self) -> None:
         """Forgets the votes of the rollout before."""
-        self.votes, self._further = [], None
+        self.votes, self.prompts, self._labels = [], [], {}
 
-    def metrics(self) -> dict[str, float]:
+    def vote(
+        self, prompts: list[Prompt], groups: list[list[Completion]], reward: MajorityVoteReward | None = None
+    ) -> list[Vote]:
         """
-        What the votes since the last call looked like, for the logs; empty if there were none.
+        Votes on whole groups, the same on every process, together with as many further samples as are to vote.
+
+        Args:
+            prompts (`list[Prompt]` of length P): The prompts, the same on every process.
+            groups (`list[list[Completion]]` of length P): All completions of each.
+            reward ([`MajorityVoteReward`], *optional*): Who votes; the first of the trainer by default.
+        """
+        reward = reward or self.reward
+        assert reward is not None
+        num_further = max((reward.num_votes or 0) - len(groups[0]), 0) if self.trainer.model.training else 0
+        further = self._further_votes(prompts, num_further) if num_further else [[]] * len(groups)
+        return [
+            reward.vote([*group, *more], prompt) for prompt, group, more in zip(prompts, groups, further, strict=True)
+        ]
+
+    def metrics(self, prompts: list[Prompt], votes: list[Vote]) -> dict[str, float]:
+        """
+        What the votes of a step looked like, for the logs; empty if there were none.
+
+        Args:
+            prompts (`list[Prompt]` of length P): What was voted on.
+            votes (`list[Vote]` of length P): Votes of the first reward.
 
         Returns:
             `dict[str, float]`: [`vote_metrics`]; in training those of [`WinnerMemory`] and what further votes cost; with
             labels `serl/diag/label_accuracy` (winners that are right), `serl/diag/reward_accuracy` and
             `serl/diag/reward_alignment` ([`reward_alignment`] of vote and true rewards) and `serl/diag/frac_labelled`.
         """
-        tally, self._tally = self._tally, _Tally()
-        if self._first is None or not tally.votes:
+        cost, self._cost = self._cost, defaultdict(float)
+        if self.reward is None or not votes:
             return {}
-        metrics = vote_metrics(tally.votes, self._first.answer_type)
+        metrics = vote_metrics(votes, self.reward.answer_type)
         if self.trainer.model.training:
-            metrics |= self._memory.update(tally.prompts, tally.votes)
-        metrics |= tally.cost
-        scores = [score for score in tally.label_scores if score is not None]
-        if scores:
-            alignment = reward_alignment(tally.rewards, tally.truth)
-            metrics |= {
-                "serl/diag/frac_labelled": len(scores) / len(tally.votes),
-                "serl/diag/label_accuracy": sum(scores) / len(scores),
-                "serl/diag/reward_accuracy": alignment.accuracy,
-                "serl/diag/reward_alignment": alignment.cosine,  # TRL leaves nan out of its means
-            }
-        return metrics
+            metrics |= self._memory.update(prompts, votes)
+        return metrics | cost | self._labels
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold, as data that JSON can hold."""
@@ -134,78 +135,61 @@ class GroupVotes:
         log_extra: Callable[[str, list], None] | None = None,
         **kwargs: Any,
     ) -> list[float | None]:
-        trainer, is_training = self.trainer, self.trainer.model.training
-        size = trainer.num_generations if is_training else trainer.num_generations_eval
+        trainer = self.trainer
+        size = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         asked, everyone = gather_object(prompts)[::size], gather_object(completions)
-        num_further = max((reward.num_votes or 0) - size, 0) if is_training else 0
-        further = self._further_votes(asked, size, len(everyone)) if num_further else [[]] * len(asked)
-        votes = [
-            reward.vote([*everyone[i * size : (i + 1) * size], *more[:num_further]], prompt)
-            for i, (prompt, more) in enumerate(zip(asked, further, strict=True))
-        ]
+        groups = [everyone[i : i + size] for i in range(0, len(everyone), size)]
+        votes = trainer.votes_of_batch if reward is self.reward else None  # those that the gate has read
+        votes = votes or self.vote(asked, groups, reward)
         rewards = [value for vote in votes for value in reward.rewards(vote)[:size]]
         start = trainer.accelerator.process_index * len(completions)
         rows = range(start, start + len(completions))
-        if reward is self._first:
-            self.votes = votes
-            self._tally.prompts += asked
-            self._tally.votes += votes
-            self._tally.rewards += rewards
-            self._measure(votes, prompts, completions, answer, size)
+        if reward is self.reward:
+            self.votes, self.prompts = votes, asked
+            self._labels = self._label_metrics(votes, rewards, prompts, completions, answer, size)
             if log_extra is not None:
                 log_extra("vote_share", [votes[row // size].share for row in rows])
                 log_extra("vote_answer", [votes[row // size].answer or "" for row in rows])
         return [rewards[row] for row in rows]
 
-    def _measure(self, votes: list[Vote], prompts: list, completions: list, answer: list | None, size: int) -> None:
-        """Compares winners and rewards with the labels of the dataset, if it has any."""
-        assert self._first is not None
-        truth = GroundTruthReward(self._first.answer_type)
-        answer = answer if answer is not None else [None] * len(completions)
+    def _label_metrics(
+        self, votes: list[Vote], rewards: list[float], prompts: list, completions: list, answer: list | None, size: int
+    ) -> dict[str, float]:
+        """Winners and rewards compared with the labels of the dataset, gathered as the groups are; empty without labels."""
+        if answer is None or self.reward is None:
+            return {}
+        truth = GroundTruthReward(self.reward.answer_type)
         labels = gather_object(answer)[::size]
-        self._tally.truth += gather_object(truth(prompts, completions, answer))
-        self._tally.label_scores += [
-            truth.score(vote.answer, label) for vote, label in zip(votes, labels, strict=True)
-        ]
+        true_rewards = gather_object(truth(prompts, completions, answer))
+        scores = [truth.score(vote.answer, label) for vote, label in zip(votes, labels, strict=True)]
+        known = [score for score in scores if score is not None]
+        alignment = reward_alignment(rewards, true_rewards)
+        return {"serl/diag/frac_labelled": len(known) / len(votes)} | (
+            {
+                "serl/diag/label_accuracy": sum(known) / len(known),
+                "serl/diag/reward_accuracy": alignment.accuracy,
+                "serl/diag/reward_alignment": alignment.cosine,  # TRL leaves nan out of its means
+            }
+            if known
+            else {}
+        )
 
-    def _further_votes(self, prompts: list, size: int, batch_size: int) -> list[list[Completion]]:
-        """Completions of each prompt beyond its group, the same for all rewards of a rollout."""
-        if self._further is None:
-            num_further = self._num_votes - size
-            start_s = time.perf_counter()
-            sampled = self._sampled([prompt for prompt in prompts for _ in range(num_further)], batch_size)
-            texts = [completion for completion, _ in sampled]
-            self._further = [texts[i : i + num_further] for i in range(0, len(texts), num_further)]
-            self._tally.cost["serl/vote/num_further_votes"] += len(sampled)
-            self._tally.cost["serl/vote/further_votes_tokens"] += sum(num_tokens for _, num_tokens in sampled)
-            self._tally.cost["serl/vote/further_votes_s"] += time.perf_counter() - start_s
-        return self._further
-
-    def _sampled(self, prompts: list, batch_size: int) -> list[tuple[Completion, int]]:
-        """One completion and its length for each prompt, at most as many at a time as there are in a rollout."""
-        accelerator = self.trainer.accelerator
+    def _further_votes(self, prompts: list[Prompt], num_further: int) -> list[list[Completion]]:
+        """Completions of each prompt beyond its group, at most as many at a time as there are in a generation batch."""
+        start_s = time.perf_counter()
         seed = random.Random(f"{self.args.seed}/votes/{self._num_samplings}").getrandbits(32)
         self._num_samplings += 1
-        sampled: list[tuple[Completion, int]] = []
-        with isolated_random_state(seed + accelerator.process_index):
-            for start in range(0, len(prompts), batch_size):
-                batch = prompts[start : start + batch_size]
-                share = -(
-                    -len(batch) // accelerator.num_processes
-                )  # every process generates as many, some for nothing
-                batch += batch[:1] * (share * accelerator.num_processes - len(batch))
-                first = accelerator.process_index * share
-                sampled += gather_object(self._generated(batch[first : first + share]))
-                del sampled[start + batch_size :]
-        return sampled[: len(prompts)]
-
-    def _generated(self, prompts: Sequence[Any]) -> list[tuple[Completion, int]]:
-        """TRL's generation and decoding, one completion a prompt, without its entries in the logs."""
-        trainer = self.trainer
-        metrics, num_generations = trainer._metrics, trainer.num_generations
-        trainer._metrics, trainer.num_generations = {"train": defaultdict(list)}, 1
-        try:
-            _, completion_ids, _, completions, *_ = trainer._generate(list(prompts))
-        finally:
-            trainer._metrics, trainer.num_generations = metrics, num_generations
-        return [(completion, len(ids)) for completion, ids in zip(completions, completion_ids, strict=True)]
+        num_prompts = max(1, self.args.generation_batch_size // num_further)
+        sampled = []
+        with (
+            isolated_random_state(seed + self.trainer.accelerator.process_index),
+            swapped(self.trainer, num_generations=num_further),
+        ):
+            for start in range(0, len(prompts), num_prompts):
+                groups, num_generated = rollouts(self.trainer, prompts[start : start + num_prompts])
+                self._cost["serl/vote/num_further_votes"] += num_generated
+                sampled += groups
+        num_tokens = sum(len(rollout.completion_ids) for group in sampled for rollout in group)
+        self._cost["serl/vote/further_votes_tokens"] += num_tokens
+        self._cost["serl/vote/further_votes_s"] += time.perf_counter() - start_s
+        return [[rollout.completion for rollout in group] for group in sampled]
