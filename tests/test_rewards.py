@@ -172,6 +172,11 @@ def test_more_votes_than_rows_need_our_trainer():
         call(MajorityVoteReward(num_votes=64), ["p"] * 3, [A] * 3)
 
 
+def test_weights_are_a_function():
+    with pytest.raises(ValueError, match=r"weights is \[1, 2\].*must be a function"):
+        MajorityVoteReward(weights=[1, 2])
+
+
 def test_num_votes_positive():
     with pytest.raises(ValueError, match="num_votes is 0"):
         MajorityVoteReward(num_votes=0)

@@ -36,7 +36,7 @@ class MajorityVoteReward:
             policy, and only the completions of the group are rewarded and trained on. Not in evaluation.
 
     Raises:
-        `ValueError`: if `answer_type` is unknown, or `num_generations` or `num_votes` is below 1.
+        `ValueError`: if `answer_type` is unknown, `num_generations` or `num_votes` is below 1, or `weights` no function.
 
     Source: SeRL, arXiv 2505.20347, self-rewarding. See [`majority_vote`] for what differs from the official code. More
     votes than trained completions: TTRL, arXiv 2504.16084.
@@ -61,6 +61,11 @@ class MajorityVoteReward:
         for name, number in (("num_generations", num_generations), ("num_votes", num_votes)):
             if number is not None and number < 1:
                 raise ValueError(f"{name} is {number}, but a group has at least one completion.")
+        if weights is not None and not callable(weights):
+            raise ValueError(
+                f"weights is {weights!r}, but must be a function (prompt, completions) -> one number a completion; numbers "
+                "go into majority_vote(weights=...)."
+            )
         self.__name__ = type(self).__name__  # the name under which TRL logs the reward
         self.answer_type = answer_type
         self.num_generations = num_generations
