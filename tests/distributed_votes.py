@@ -12,11 +12,14 @@ from serl_trl.tiny import CHECKPOINT
 from test_serl_trainer import SETTINGS, seeds
 
 
-def main(output_dir: Path) -> None:
+def train(output_dir: Path, name: str, *, self_instruct: bool) -> SeRLTrainer:
     # Three groups of four over two processes of six rows: the second group straddles them. Three more votes for each of
     # three prompts are nine samples, which two processes cannot share evenly.
     layout = {"per_device_train_batch_size": 2, "generation_batch_size": 12, "gradient_accumulation_steps": 3}
-    args = SeRLConfig(output_dir=str(output_dir), **SETTINGS | layout | {"self_instruct": False, "max_steps": 2})
+    args = SeRLConfig(
+        output_dir=str(output_dir),
+        **SETTINGS | layout | {"self_instruct": self_instruct, "num_instructions": 6, "max_steps": 2},
+    )
     reward = MajorityVoteReward(num_votes=7, soft=True)
     groups, vote = [], reward.vote
     reward.vote = lambda completions, prompt=None: (groups.append((prompt, completions)), vote(completions, prompt))[1]
@@ -30,8 +33,8 @@ def main(output_dir: Path) -> None:
         output = original(inputs)
         rollouts.append(
             {
-                "prompts": [row["prompt"] for row in inputs],
-                "answers": [row["answer"] for row in inputs],
+                "prompts": [row.get("prompt") for row in inputs],
+                "answers": [row.get("answer") for row in inputs],
                 "completions": trainer._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True),
                 "groups": list(groups),
                 "rewards": trainer._rewards_per_func[:, 0].tolist(),
@@ -51,8 +54,13 @@ def main(output_dir: Path) -> None:
         "state": trainer._group_votes.state_dict(),
         "checksum": [parameter.detach().double().sum().item() for parameter in trainer.model.parameters()],
     }
-    (output_dir / f"votes_rank{rank}.json").write_text(json.dumps(record))
-    trainer.end()
+    (output_dir / f"{name}_rank{rank}.json").write_text(json.dumps(record))
+    return trainer
+
+
+def main(output_dir: Path) -> None:
+    train(output_dir, "prompts", self_instruct=False)
+    train(output_dir, "instructions", self_instruct=True).end()
 
 
 if __name__ == "__main__":

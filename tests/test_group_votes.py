@@ -269,15 +269,18 @@ def test_foreign_state(state):
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    """What both processes of a run with three more votes a prompt saw."""
+def two_processes(tmp_path_factory):
+    """What both processes saw of a run on prompts and of one on instructions, with three more votes a prompt."""
     folder = tmp_path_factory.mktemp("votes_of_two_processes")
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     subprocess.run(
         [*launch, "tests/distributed_votes.py", str(folder)], cwd=ROOT, env=environment, check=True, timeout=300
     )
-    return [json.loads((folder / f"votes_rank{rank}.json").read_text()) for rank in range(2)]
+    return {
+        name: [json.loads((folder / f"{name}_rank{rank}.json").read_text()) for rank in range(2)]
+        for name in ("prompts", "instructions")
+    }
 
 
 def in_one_process(rollouts, answers):
@@ -301,7 +304,8 @@ def in_one_process(rollouts, answers):
 
 
 @pytest.mark.multiprocess
-def test_two_processes_vote_as_one(ranks):
+def test_two_processes_vote_as_one(two_processes):
+    ranks = two_processes["prompts"]
     assert [rank["num_processes"] for rank in ranks] == [2, 2]
     assert ranks[0]["checksum"] == ranks[1]["checksum"]
     assert ranks[0]["state"] == ranks[1]["state"]
@@ -325,8 +329,26 @@ def test_two_processes_vote_as_one(ranks):
 
 
 @pytest.mark.multiprocess
-def test_the_processes_share_the_further_votes(ranks):
+def test_the_processes_share_the_further_votes(two_processes):
     """Nine samples are five for each, one of them for nothing, lest a process wait for the other."""
+    ranks = two_processes["prompts"]
     assert [rank["num_generated"] for rank in ranks] == [[6, 5, 6, 5], [6, 5, 6, 5]]  # a rollout, further votes, ...
     for record in ranks[0]["rollouts"]:
         assert sum(len(group) - 4 for _, group in record["groups"]) == 9
+
+
+@pytest.mark.multiprocess
+def test_two_processes_replace_groups_by_all_votes(two_processes):
+    ranks = two_processes["instructions"]
+    assert ranks[0]["checksum"] == ranks[1]["checksum"]
+    assert ranks[0]["state"] == ranks[1]["state"]
+    for first, second in zip(ranks[0]["rollouts"], ranks[1]["rollouts"], strict=True):
+        assert first["groups"] == second["groups"]
+        assert len(first["groups"]) == first["metrics"]["serl/gate/num_candidates"] >= 3
+        assert {len(group) for _, group in first["groups"]} == {7}
+        texts = first["completions"] + second["completions"]
+        by_text = {tuple(m["content"] for (m,) in group[:4]): majority_vote(group) for _, group in first["groups"]}
+        votes = [by_text[tuple(texts[i : i + 4])] for i in range(0, len(texts), 4)]
+        expected = [value for vote in votes for value in vote.soft_rewards[:4]]
+        assert first["rewards"] == second["rewards"] == pytest.approx(expected)
+        assert first["shares"] == second["shares"] == [vote.share for vote in votes]
