@@ -101,6 +101,14 @@ class SeRLScriptArguments(ScriptArguments):
             "vote even at weight 0."
         },
     )
+    num_votes: int | None = field(
+        default=None,
+        metadata={"help": "Completions that vote on each prompt; those beyond --num_generations are not trained on."},
+    )
+    soft_votes: bool = field(
+        default=False,
+        metadata={"help": "Whether the reward of a vote is the share of the completion's own answer, not 1 or 0."},
+    )
 
     def __post_init__(self):
         if self.seed_file and self.dataset_name:
@@ -111,12 +119,16 @@ class SeRLScriptArguments(ScriptArguments):
         unknown = set(self.reward_funcs) - set(REWARDS)
         if unknown:
             raise ValueError(f"--reward_funcs has {', '.join(sorted(unknown))}; choose from {', '.join(REWARDS)}.")
+        if (self.num_votes is not None or self.soft_votes) and "vote" not in self.reward_funcs:
+            raise ValueError(
+                "--num_votes and --soft_votes are about the reward 'vote', which --reward_funcs lacks; add it."
+            )
 
 
 # Rewards -----------------------------------------------------------------------------------------------------------
 
 
-def coin_flip(seed: int, answer_type: str) -> Any:
+def coin_flip(seed: int, script_args: SeRLScriptArguments) -> Any:
     """A control arm: a reward that knows nothing."""
     rng = random.Random(seed + PartialState().process_index)
 
@@ -126,7 +138,7 @@ def coin_flip(seed: int, answer_type: str) -> Any:
     return coin_flip_reward
 
 
-def box(seed: int, answer_type: str) -> Any:
+def box(seed: int, script_args: SeRLScriptArguments) -> Any:
     """A control arm: a reward for the form alone."""
 
     def box_reward(completions: list, **kwargs: Any) -> list[float]:
@@ -137,8 +149,10 @@ def box(seed: int, answer_type: str) -> Any:
 
 
 REWARDS = {
-    "vote": lambda seed, answer_type: MajorityVoteReward(answer_type),
-    "truth": lambda seed, answer_type: GroundTruthReward(answer_type),
+    "vote": lambda seed, script_args: MajorityVoteReward(
+        script_args.answer_type, num_votes=script_args.num_votes, soft=script_args.soft_votes
+    ),
+    "truth": lambda seed, script_args: GroundTruthReward(script_args.answer_type),
     "coin_flip": coin_flip,
     "box": box,
 }
@@ -148,7 +162,7 @@ REWARDS = {
 
 
 def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
-    """The unlabelled prompts, in a column `prompt`; the column `answer` is kept only for the reward 'truth'."""
+    """The prompts, in a column `prompt`. Without self-instruction `answer` is kept: the votes are measured by it."""
     if script_args.seed_file:
         origin = script_args.seed_file
         rows = read_rows(origin, PROMPT_FIELDS)
@@ -165,13 +179,14 @@ def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
         origin = "the laboratory"
         rows = word_problems(script_args.num_seeds or 200, "seeds").to_list()
     columns = {"prompt": column_of(rows, PROMPT_FIELDS, origin)}
-    if "truth" in script_args.reward_funcs:
-        if training_args.self_instruct or any(row.get("answer") is None for row in rows):
-            raise ValueError(
-                f"--reward_funcs truth needs a field 'answer' in every row of {origin}, and --self_instruct false: "
-                "instructions that the model writes have no known answer."
-            )
-        columns["answer"] = [str(row["answer"]) for row in rows]
+    answers = [None if row.get("answer") is None else str(row["answer"]) for row in rows]
+    if "truth" in script_args.reward_funcs and (training_args.self_instruct or None in answers):
+        raise ValueError(
+            f"--reward_funcs truth needs a field 'answer' in every row of {origin}, and --self_instruct false: "
+            "instructions that the model writes have no known answer."
+        )
+    if not training_args.self_instruct and any(answers):
+        columns["answer"] = answers
     seeds = Dataset.from_dict(columns)
     if script_args.num_seeds is not None:
         seeds = seeds.shuffle(seed=training_args.seed).select(range(min(script_args.num_seeds, len(seeds))))
@@ -274,6 +289,9 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     """Loads what the user named; raises ValueError for whatever is wrong with it."""
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
+    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
+        size = f"--num_generations {training_args.num_generations}"
+        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
     seeds = load_seeds(script_args, training_args)
     held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)
@@ -343,7 +361,7 @@ def build_trainer(job: Job) -> SeRLTrainer:
     args, dataset = job.training_args, job.seeds
     trainer = SeRLTrainer(
         job.model,
-        reward_funcs=[REWARDS[name](args.seed, job.script_args.answer_type) for name in job.script_args.reward_funcs],
+        reward_funcs=[REWARDS[name](args.seed, job.script_args) for name in job.script_args.reward_funcs],
         args=args,
         train_dataset=SelfInstructDataset.from_config(dataset, args, job.template) if args.self_instruct else dataset,
         processing_class=job.tokenizer,

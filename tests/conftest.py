@@ -18,4 +18,5 @@ hypothesis.settings.load_profile("default")
 collect_ignore = [
     "distributed_rollout.py",
     "distributed_refill.py",
-]  # run by test_distributed.py in their own processes
+    "distributed_votes.py",
+]  # run by the tests in their own processes
