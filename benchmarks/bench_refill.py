@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serl_trl import SelfInstructDataset, SeRLConfig, SeRLTrainer
+from serl_trl.prompts import PromptTemplate
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
@@ -57,7 +58,7 @@ def measured(steps: int, seed: int, **settings: Any) -> dict[str, float]:
     """Totals over the steps of a run from the base."""
     with tempfile.TemporaryDirectory() as folder:
         args = SeRLConfig(output_dir=folder, seed=seed, num_instructions=16 * steps, **(SETTINGS | settings))
-        seeds = SelfInstructDataset.from_config(word_problems(128, "seeds"), args)
+        seeds = SelfInstructDataset.from_config(word_problems(128, "seeds"), args, PromptTemplate())
         trainer = SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds)
         regenerate, writing_s, start_s = trainer.regenerate_instructions, 0.0, time.process_time()
 

@@ -153,10 +153,10 @@ def share_of_a_training_step(num_groups: int) -> None:
     spent: list[float] = []
 
     class Timed(MajorityVoteReward):
-        def vote(self, completions):
+        def vote(self, *args):
             start = time.perf_counter()
             try:
-                return super().vote(completions)
+                return super().vote(*args)
             finally:
                 spent.append(time.perf_counter() - start)
 

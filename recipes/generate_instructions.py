@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 from datasets import Dataset
 from trl import ModelConfig, ScriptArguments, TrlParser, get_quantization_config
 
-from serl_math import SeRLScriptArguments, load_model, load_seeds, load_template  # beside this file
+from recipe_inputs import load_model, load_seeds, load_template  # beside this file
+from serl_math import SeRLScriptArguments
 from serl_trl import MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import answer_kind
 from serl_trl.drift import drift_warning

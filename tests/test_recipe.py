@@ -119,6 +119,16 @@ def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):
     assert json.loads((tmp_path / "bare" / "evaluation.json").read_text()).keys() == {"train_seconds"}
 
 
+def test_more_votes_and_labels_without_self_instruction(tmp_path):
+    flags = ["--self_instruct", "false", "--num_votes", "12", "--soft_votes", "true", "--num_eval_problems", "0"]
+    recipe.main([*SHORT, "--output_dir", str(tmp_path), "--num_seeds", "8", "--max_steps", "2", *flags])
+    steps = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in steps if "serl/vote/share_mean" in row]
+    assert [row["serl/vote/num_further_votes"] for row in steps] == [16.0, 16.0]  # four prompts, four votes more each
+    assert all(0 <= row["serl/diag/label_accuracy"] <= 1 and row["serl/diag/frac_labelled"] == 1 for row in steps)
+    assert all(0 < row["reward"] < 1 for row in steps)
+
+
 def test_eval_file_is_measured(tmp_path):
     rows = [{"problem": row["prompt"], "answer": row["answer"]} for row in word_problems(12, "recipe tests")]
     file = write_lines(tmp_path / "problems.jsonl", rows)
@@ -148,6 +158,16 @@ def test_eval_file_is_measured(tmp_path):
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--filters", "no.such:one"], "no.such:one cannot be imported"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--filters", "os:sep"], "'/' is no object"),
+        (
+            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            ["--num_votes", "4"],
+            "--num_votes 4 is below --num_generations 8",
+        ),
+        (
+            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            ["--num_votes", "16", "--reward_funcs", "box"],
+            "reward 'vote', which --reward_funcs lacks",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_line(tmp_path, content, flags, message):

@@ -134,3 +134,54 @@ def test_trl_names(reward):
 @pytest.mark.parametrize("reward", [MajorityVoteReward("choice", num_generations=4), GroundTruthReward("choice")])
 def test_picklable(reward):
     assert vars(pickle.loads(pickle.dumps(reward))) == vars(reward)
+
+
+# Weights, soft rewards, number of votes ----------------------------------------------------------------------------
+
+
+def test_soft():
+    assert call(MajorityVoteReward(soft=True), list("pppp"), [A, A, B, SILENT]) == [0.5, 0.5, 0.25, 0.0]
+
+
+def test_weights_are_asked_for_each_group():
+    asked = []
+
+    def longest_counts(prompt, completions):
+        asked.append((prompt, list(completions)))
+        return [len(text) for text in completions]
+
+    long_b = f"Let me think about it. {B}"
+    reward = MajorityVoteReward(weights=longest_counts)
+    assert call(reward, list("pppqq"), [A, A, long_b, A, B]) == [0.0, 0.0, 1.0, 1.0, 0.0]
+    assert asked == [("p", [A, A, long_b]), ("q", [A, B])]
+
+
+def test_soft_and_weighted():
+    reward = MajorityVoteReward(soft=True, weights=lambda prompt, completions: [1, 2, 5])
+    assert call(reward, list("ppp"), [A, A, B]) == pytest.approx([3 / 8, 3 / 8, 5 / 8])
+
+
+@pytest.mark.parametrize(("weights", "message"), [([1.0], "1 weights for 3"), ([1, -1, 1], r"weights\[1\] is -1.0")])
+def test_bad_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        call(MajorityVoteReward(weights=lambda prompt, completions: weights), ["p"] * 3, [A] * 3)
+
+
+def test_more_votes_than_rows_need_our_trainer():
+    with pytest.raises(ValueError, match=r"num_votes=64 needs SeRLTrainer"):
+        call(MajorityVoteReward(num_votes=64), ["p"] * 3, [A] * 3)
+
+
+def test_weights_are_a_function():
+    with pytest.raises(ValueError, match=r"weights is \[1, 2\].*must be a function"):
+        MajorityVoteReward(weights=[1, 2])
+
+
+def test_num_votes_positive():
+    with pytest.raises(ValueError, match="num_votes is 0"):
+        MajorityVoteReward(num_votes=0)
+
+
+def test_truth_scores_an_answer():
+    assert [GroundTruthReward().score(answer, "0.5") for answer in ("1/2", "2", None)] == [1.0, 0.0, 0.0]
+    assert GroundTruthReward().score("1", None) is None

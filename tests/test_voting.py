@@ -136,4 +136,125 @@ def test_adding_silence_keeps_the_winner(completions):
 
 def test_vote_is_plain_data():
     vote = Vote([0, None], 0, "1", 0.5, [1.0, 0.0])
-    assert dataclasses.asdict(vote) == {"labels": [0, None], "winner": 0, "answer": "1", "share": 0.5, "rewards": [1.0, 0.0], "forms": [], "undecided": {}}  # fmt: skip
+    assert dataclasses.asdict(vote) == {"labels": [0, None], "winner": 0, "answer": "1", "share": 0.5, "rewards": [1.0, 0.0], "forms": [], "undecided": {}, "weights": None}  # fmt: skip
+
+
+# Weights -----------------------------------------------------------------------------------------------------------
+
+WEIGHTS = st.one_of(st.integers(0, 50).map(lambda n: n / 8), st.floats(1e-6, 1e6))
+
+
+@st.composite
+def weighted_groups(draw):
+    completions = draw(BOXES)
+    return completions, draw(st.lists(WEIGHTS, min_size=len(completions), max_size=len(completions)))
+
+
+def classes(vote):
+    """The partition as sets of rows, whatever the ids are, and the winning set."""
+    labelled = set(vote.labels) - {None}
+    return {frozenset(i for i, label in enumerate(vote.labels) if label == c) for c in labelled}
+
+
+@pytest.mark.parametrize(
+    ("answers", "weights", "answer", "share", "is_tie"),
+    [
+        (["1", "1", "2"], [1, 1, 3], "2", 3 / 5, False),
+        (["1", "1.0", "2"], [0.5, 0.25, 0.25], "1", 3 / 4, False),
+        (["1", None, "2"], [1, 7, 0], "1", 1 / 8, False),
+        (["10", "2"], [2, 2], "2", 1 / 2, True),  # a tie goes to the shortest
+        (["10", "20"], [2, 2], "10", 1 / 2, True),  # then to the first
+        (["30", "30", "2"], [0.1, 0.2, 0.3], "2", 1 / 2, True),  # 0.1 + 0.2 is above 0.3 by rounding alone
+        (["30", "30", "2"], [0.1, 0.2, 0.3 - 1e-6], "30", 0.3 / (0.6 - 1e-6), False),
+        (["1", "2"], [0, 0], None, 0.0, False),
+        ([None, "2"], [1, 0], None, 0.0, False),  # the only answer does not vote
+        (["1", "2"], [1e308, 1e308], "1", 1 / 2, True),
+        (["1", "2"], [5e-324, 0], "1", 1.0, False),
+        ([], [], None, 0.0, False),
+    ],
+)
+def test_weighted_vote(answers, weights, answer, share, is_tie):
+    vote = majority_vote(boxed(*answers), weights=weights)
+    assert (vote.answer, vote.is_tie) == (answer, is_tie)
+    assert vote.share == pytest.approx(share)
+    assert vote.weights == weights
+
+
+def test_a_completion_without_weight_is_rewarded_but_does_not_vote():
+    vote = majority_vote(boxed("1", "1", "2", "2", "2"), weights=[2, 0, 0.5, 0.5, 0.5])
+    assert (vote.answer, vote.rewards) == ("1", [1.0, 1.0, 0.0, 0.0, 0.0])
+    assert vote.share == pytest.approx(2 / 3.5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], "1 weights for 2 completions"),
+        ([1.0, -0.5], r"weights\[1\] is -0.5"),
+        ([float("nan"), 1.0], r"weights\[0\] is nan"),
+        ([1.0, float("inf")], r"weights\[1\] is inf"),
+    ],
+)
+def test_bad_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        majority_vote(boxed("1", "2"), weights=weights)
+
+
+def test_soft_rewards_are_the_shares_of_the_classes():
+    vote = majority_vote(boxed("1", None, "2", "1.0"))
+    assert vote.class_shares == [0.5, 0.25]
+    assert vote.soft_rewards == [0.5, 0.0, 0.25, 0.5]
+    weighted = majority_vote(boxed("1", None, "2", "1.0"), weights=[1, 3, 4, 2])
+    assert weighted.soft_rewards == pytest.approx([0.3, 0.0, 0.4, 0.3])
+
+
+@given(BOXES)
+def test_unit_weights_are_the_plain_vote(completions):
+    plain, weighted = majority_vote(completions), majority_vote(completions, weights=[1] * len(completions))
+    assert dataclasses.replace(weighted, weights=None) == plain
+    assert weighted.is_tie is plain.is_tie
+    assert weighted.soft_rewards == plain.soft_rewards
+
+
+@given(weighted_groups(), st.floats(1e-3, 1e3))
+def test_only_ratios_of_weights_matter(group, factor):
+    completions, weights = group
+    vote = majority_vote(completions, weights=weights)
+    scaled = majority_vote(completions, weights=[weight * factor for weight in weights])
+    assert scaled.share == pytest.approx(vote.share)
+    assert scaled.soft_rewards == pytest.approx(vote.soft_rewards)
+    assert (scaled.answer, scaled.rewards) == (vote.answer, vote.rewards)
+
+
+@given(weighted_groups(), st.randoms(use_true_random=False))
+def test_a_weighted_vote_ignores_the_order(group, rng):
+    completions, weights = group
+    order = rng.sample(range(len(completions)), len(completions))
+    vote = majority_vote(completions, weights=weights)
+    shuffled = majority_vote([completions[i] for i in order], weights=[weights[i] for i in order])
+    assert shuffled.share == pytest.approx(vote.share, abs=1e-8)  # tied classes may differ by the tolerance
+    assert shuffled.is_tie is vote.is_tie
+    assert shuffled.soft_rewards == [vote.soft_rewards[i] for i in order]
+    if not vote.is_tie:
+        assert shuffled.rewards == [vote.rewards[i] for i in order]
+
+
+@given(weighted_groups())
+def test_a_whole_weight_is_as_many_votes(group):
+    completions, weights = group
+    counts = [int(weight) % 4 for weight in weights]
+    vote = majority_vote(completions, weights=counts)
+    repeated = majority_vote([text for text, count in zip(completions, counts, strict=True) for _ in range(count)])
+    assert vote.share == pytest.approx(repeated.share)
+    assert (vote.winner is None) is (repeated.winner is None)
+    assert vote.is_tie is repeated.is_tie
+
+
+@given(weighted_groups())
+def test_shares_are_shares(group):
+    completions, weights = group
+    vote = majority_vote(completions, weights=weights)
+    assert sum(vote.class_shares) <= 1 + 1e-9
+    assert all(0 <= share <= vote.share + 1e-9 for share in vote.class_shares)
+    assert len(vote.class_shares) == vote.num_classes == len(classes(vote))
+    assert classes(vote) == classes(majority_vote(completions))  # weights change the winner, never the classes

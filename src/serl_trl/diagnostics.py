@@ -1,26 +1,32 @@
-"""What votes look like, and how far the extraction of answers can be trusted."""
+"""What votes look like, how they agree with the truth, and how far the extraction of answers can be trusted."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from .answers import ANSWER_TYPES, AnswerType, find_answer
+from .answers import ANSWER_TYPES, AnswerType, answer_kind, find_answer
 from .voting import Completion, Vote, completion_text, majority_vote
 
 
 NO_ANSWER_REASONS = ("empty", "cut_off", "unmarked", "wrong_type")
+NUM_SHARE_BINS = 5  # of equal width; the paper's band, 0.2 to 0.8, is the three in the middle
 
 
-def vote_metrics(votes: Sequence[Vote]) -> dict[str, float]:
+def vote_metrics(votes: Sequence[Vote], answer_type: AnswerType = "math") -> dict[str, float]:
     """
     What a training step logs of its votes.
 
     Args:
         votes (`Sequence[Vote]`): The votes of all groups of the step, at least one.
+        answer_type (`str` or pair of functions, *optional*, defaults to `"math"`): The type of their answers.
 
     Returns:
         `dict[str, float]`: Means over groups of the share, the number of different answers and of ties; the share of
-        completions without an answer, in all and by reason; the number of comparisons that could not be decided.
+        groups in each fifth of the vote share, of which only the last holds its upper end; the share of groups won by
+        the most common answer of the step, in whatever spelling; the share of completions without an answer, in all
+        and by reason; the number of comparisons that could not be decided.
 
     Example:
 
@@ -34,8 +40,13 @@ def vote_metrics(votes: Sequence[Vote]) -> dict[str, float]:
     labels = [label for vote in votes for label in vote.labels]
     forms = Counter(form for vote in votes for form in vote.forms)
     undecided = sum((Counter(vote.undecided) for vote in votes), Counter())
+    # Winners of different prompts are compared by canonical form: a collapsed policy repeats one answer to the letter.
+    canonical = answer_kind(answer_type).canonical
+    winners = Counter(canonical(vote.answer) for vote in votes if vote.answer is not None)
     metrics = {
         "share_mean": sum(vote.share for vote in votes) / len(votes),
+        **_share_histogram([vote.share for vote in votes]),
+        "frac_top_answer": max(winners.values(), default=0) / len(votes),
         "num_answers_mean": sum(vote.num_classes for vote in votes) / len(votes),
         "frac_tied": sum(vote.is_tie for vote in votes) / len(votes),
         "frac_no_answer": labels.count(None) / len(labels),
@@ -44,6 +55,63 @@ def vote_metrics(votes: Sequence[Vote]) -> dict[str, float]:
         **{f"num_undecided_{reason}": float(count) for reason, count in undecided.items()},
     }
     return {f"serl/vote/{name}": value for name, value in metrics.items()}
+
+
+def _share_histogram(shares: Sequence[float]) -> dict[str, float]:
+    """Share of groups in each bin, by name: `frac_share_0.2_to_0.4` holds 0.2, but not 0.4."""
+    places = Counter(min(int(share * NUM_SHARE_BINS + 1e-6), NUM_SHARE_BINS - 1) for share in shares)
+    ends = [f"{end / NUM_SHARE_BINS:.1f}" for end in range(NUM_SHARE_BINS + 1)]
+    return {f"frac_share_{ends[i]}_to_{ends[i + 1]}": places[i] / len(shares) for i in range(NUM_SHARE_BINS)}
+
+
+class RewardAlignment(NamedTuple):
+    """How two rewards of the same completions agree."""
+
+    cosine: float
+    accuracy: float
+    num_compared: int
+
+
+def reward_alignment(rewards: Sequence[float | None], truth: Sequence[float | None]) -> RewardAlignment:
+    r"""
+    Agreement of a reward with the truth, over the completions that have both.
+
+    \\( \cos(r, t) = \sum_i r_i t_i / \sqrt{\sum_i r_i^2 \sum_i t_i^2} \\)
+
+    Args:
+        rewards (`Sequence[float | None]` of length N): A reward, such as that of a vote or a judge, from 0 to 1.
+        truth (`Sequence[float | None]` of length N): The true reward. `None` and `nan`, in either, is no reward.
+
+    Returns:
+        [`RewardAlignment`]: The cosine, `nan` if either is 0 throughout; the share of completions on which both lie on
+        the same side of one half, `nan` if there are none; and how many were compared.
+
+    Raises:
+        ValueError: If the lengths differ.
+
+    Source: SeRL paper (arXiv 2505.20347), figure 3, which compares rewards by vote and by model with those by rule.
+
+    Example:
+
+    ```python
+    >>> reward_alignment([1.0, 1.0, 0.0, None], [1.0, 0.0, 0.0, 1.0])
+    RewardAlignment(cosine=0.707..., accuracy=0.666..., num_compared=3)
+
+    ```
+    """
+    if len(rewards) != len(truth):
+        raise ValueError(f"There are {len(rewards)} rewards and {len(truth)} true ones; pass two for each completion.")
+    pairs = [
+        (reward, true)
+        for reward, true in zip(rewards, truth, strict=True)
+        if reward is not None and true is not None and not math.isnan(reward) and not math.isnan(true)
+    ]
+    norm = math.sqrt(math.fsum(r * r for r, _ in pairs) * math.fsum(t * t for _, t in pairs))
+    return RewardAlignment(
+        cosine=math.fsum(r * t for r, t in pairs) / norm if norm else math.nan,
+        accuracy=sum((r > 0.5) == (t > 0.5) for r, t in pairs) / len(pairs) if pairs else math.nan,
+        num_compared=len(pairs),
+    )
 
 
 @dataclass(frozen=True)

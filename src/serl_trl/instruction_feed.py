@@ -113,15 +113,20 @@ class InstructionFeed:
         if warning is not None and self._warned_of != self.dataset.iteration:
             self._warned_of = self.dataset.iteration  # once an iteration, however often instructions are written
             logger.warning(f"Iteration {self.dataset.iteration + 1}: {warning}")
-        num_left = len(self.dataset.queue) - self.dataset.cursor.position
-        if num_left < num_slots and self.args.regenerate == "epoch":
-            prefix = "serl/filter/frac_rejected_"
-            eaten = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
-            listed = ", ".join(f"{name} {value:.0%}" for name, value in eaten.items() if value)
-            self.trainer.accelerator.print(
-                f"Iteration {self.dataset.iteration + 1}: {num_left} instructions for {num_slots} slots could be written, and the "
-                f"other slots are masked. Rejected: {listed}."
-            )
+        if self.args.regenerate == "epoch":
+            self._tell_of_masked_slots(num_slots, metrics)
+
+    def _tell_of_masked_slots(self, num_slots: int, metrics: dict[str, float]) -> None:
+        num_queued = len(self.dataset.queue)
+        if num_queued >= num_slots:
+            return
+        prefix = "serl/filter/frac_rejected_"
+        eaten = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+        listed = ", ".join(f"{name} {value:.0%}" for name, value in eaten.items() if value)
+        self.trainer.accelerator.print(
+            f"Iteration {self.dataset.iteration + 1}: {num_queued} instructions for {num_slots} slots could be written, and "
+            f"the other slots are masked. Rejected: {listed}."
+        )
 
     def _checkpoint(self) -> list[str]:
         """Saves what is trained so far, and says where."""

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 from .answers import AnswerType, answer_kind, extract_answer, is_equivalent
 from .voting import Completion, Vote, completion_text, majority_vote
+
+
+# The weights of one prompt's votes: (prompt, completions) -> one number a completion
+VoteWeights: TypeAlias = Callable[[Any, Sequence[Completion]], Sequence[float]]
 
 
 class MajorityVoteReward:
@@ -21,11 +25,21 @@ class MajorityVoteReward:
         num_generations (`int`, *optional*):
             Rows of a group. Without it a group is a run of equal prompts, so that a prompt that occurs twice in
             succession makes one group.
+        weights (`Callable`, *optional*):
+            `weights(prompt, completions) -> Sequence[float]` weighs the votes of one whole group: one finite number, not
+            negative, for each completion, as [`majority_vote`] takes them. It gets the prompt and the completions as
+            TRL passes them and must be deterministic, since every process votes on every group.
+        soft (`bool`, *optional*, defaults to `False`):
+            Whether the reward is the share of the completion's own class instead of 1.0 or 0.0; 0.0 without an answer.
+        num_votes (`int`, *optional*):
+            Completions that vote on each prompt, if more than the group: [`SeRLTrainer`] samples the others from the
+            policy, and only the completions of the group are rewarded and trained on. Not in evaluation.
 
     Raises:
-        `ValueError`: if `answer_type` is unknown or `num_generations` is below 1.
+        `ValueError`: if `answer_type` is unknown, `num_generations` or `num_votes` is below 1, or `weights` no function.
 
-    Source: SeRL, arXiv 2505.20347, self-rewarding. See [`majority_vote`] for what differs from the official code.
+    Source: SeRL, arXiv 2505.20347, self-rewarding. See [`majority_vote`] for what differs from the official code. More
+    votes than trained completions: TTRL, arXiv 2504.16084.
 
     Example:
 
@@ -34,17 +48,39 @@ class MajorityVoteReward:
     [1.0, 1.0, 0.0]
     """
 
-    def __init__(self, answer_type: AnswerType = "math", *, num_generations: int | None = None):
+    def __init__(
+        self,
+        answer_type: AnswerType = "math",
+        *,
+        num_generations: int | None = None,
+        weights: VoteWeights | None = None,
+        soft: bool = False,
+        num_votes: int | None = None,
+    ):
         answer_kind(answer_type)  # raises if there is no such type
-        if num_generations is not None and num_generations < 1:
-            raise ValueError(f"num_generations is {num_generations}, but a group has at least one completion.")
+        for name, number in (("num_generations", num_generations), ("num_votes", num_votes)):
+            if number is not None and number < 1:
+                raise ValueError(f"{name} is {number}, but a group has at least one completion.")
+        if weights is not None and not callable(weights):
+            raise ValueError(
+                f"weights is {weights!r}, but must be a function (prompt, completions) -> one number a completion; numbers "
+                "go into majority_vote(weights=...)."
+            )
         self.__name__ = type(self).__name__  # the name under which TRL logs the reward
         self.answer_type = answer_type
         self.num_generations = num_generations
+        self.weights = weights
+        self.soft = soft
+        self.num_votes = num_votes
 
-    def vote(self, completions: Sequence[Completion]) -> Vote:
-        """Vote of one whole group; see [`majority_vote`]."""
-        return majority_vote(completions, self.answer_type)
+    def vote(self, completions: Sequence[Completion], prompt: Any = None) -> Vote:
+        """Vote of one whole group; see [`majority_vote`]. Only `weights` is shown the prompt."""
+        weights = None if self.weights is None else self.weights(prompt, completions)
+        return majority_vote(completions, self.answer_type, weights=weights)
+
+    def rewards(self, vote: Vote) -> list[float]:
+        """Reward of each completion that took part in a vote."""
+        return vote.soft_rewards if self.soft else vote.rewards
 
     def __call__(
         self,
@@ -67,24 +103,30 @@ class MajorityVoteReward:
                 Whatever else TRL passes; not read.
 
         Returns:
-            `list[float | None]` of length B: 1.0 or 0.0.
+            `list[float | None]` of length B: 1.0 or 0.0, or with `soft` a share.
 
         Raises:
-            `ValueError`: if the rows do not match or do not make whole groups.
+            `ValueError`: if the rows do not match, do not make whole groups, or `num_votes` is set.
         """
         _check_rows("completions", completions, prompts)
         votes: list[Vote] = []  # one entry a row
         rewards: list[float | None] = []
         for size in self._group_sizes(prompts):
-            vote = self.vote(completions[len(rewards) : len(rewards) + size])
+            first = len(rewards)
+            vote = self.vote(completions[first : first + size], prompts[first])
             votes += [vote] * size
-            rewards += vote.rewards
+            rewards += self.rewards(vote)
         if log_extra is not None:
             log_extra("vote_share", [vote.share for vote in votes])
             log_extra("vote_answer", ["" if vote.answer is None else vote.answer for vote in votes])
         return rewards
 
     def _group_sizes(self, prompts: Sequence[Any]) -> list[int]:
+        if self.num_votes is not None:
+            raise ValueError(
+                f"num_votes={self.num_votes} needs SeRLTrainer, which samples further completions that vote but are not "
+                "trained on. Here all votes are those of the group: leave num_votes out, or raise num_generations."
+            )
         if self.num_generations is None:
             return [len(list(run)) for _, run in groupby(prompts)]
         num_groups, rest = divmod(len(prompts), self.num_generations)
@@ -152,18 +194,18 @@ class GroundTruthReward:
                 "the column that holds them, or use MajorityVoteReward, which needs no labels."
             )
         _check_rows("answer", answer, completions)
-        return [self._score(completion, label) for completion, label in zip(completions, answer, strict=True)]
+        return [
+            self.score(extract_answer(completion_text(completion), self.answer_type), label)
+            for completion, label in zip(completions, answer, strict=True)
+        ]
 
-    def _score(self, completion: Completion, label: Any) -> float | None:
+    def score(self, answer: str | None, label: Any) -> float | None:
+        """Reward of an answer that is extracted already, such as the winner of a vote; `None` if there is no label."""
         if label is None or (text := str(label).strip()) in {"", "nan"}:
             return None
         is_solution = "\\boxed" in text or "####" in text
         target = extract_answer(text, self.answer_type) if is_solution else text
-        if target is None:
-            return None
-        return float(
-            is_equivalent(extract_answer(completion_text(completion), self.answer_type), target, self.answer_type)
-        )
+        return None if target is None else float(is_equivalent(answer, target, self.answer_type))
 
 
 def _check_rows(name: str, rows: Sequence[Any], others: Sequence[Any]) -> None:

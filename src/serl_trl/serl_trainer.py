@@ -6,23 +6,21 @@ from typing import Any
 
 import torch
 from accelerate.logging import get_logger
-from accelerate.utils import gather_object
 from datasets import Dataset, IterableDataset
 from trl import GRPOTrainer
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from .advantages import ADVANTAGE_ESTIMATORS
 from .callbacks import EmptyStepCallback, RegenerationCallback
-from .diagnostics import vote_metrics
-from .filters import DifficultyGate, Verdict
+from .filters import DifficultyGate
 from .generation import swapped
+from .group_votes import GroupVotes
 from .instruction_feed import InstructionFeed
-from .prompts import Prompt
 from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .serl_config import SeRLConfig
-from .voting import Completion, Vote
+from .voting import Vote
 
 
 logger = get_logger(__name__)
@@ -102,9 +100,10 @@ class SeRLTrainer(GRPOTrainer):
         if args.self_instruct and isinstance(train_dataset, Dataset):
             train_dataset = SelfInstructDataset.from_config(train_dataset, args)
         slots = train_dataset if isinstance(train_dataset, SelfInstructDataset) else None
+        self._group_votes = GroupVotes(self, args)
         super().__init__(
             model,
-            reward_funcs=[self._group_reward(reward) for reward in rewards],
+            reward_funcs=[self._group_votes.wrap(reward) for reward in rewards],
             args=args,
             train_dataset=Dataset.from_dict({"prompt": slots.seeds}) if slots else train_dataset,
             **kwargs,
@@ -113,16 +112,14 @@ class SeRLTrainer(GRPOTrainer):
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
         self.train_dataset = train_dataset  # TRL checks the type at construction only
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
-        self._voter = next((reward for reward in rewards if isinstance(reward, MajorityVoteReward)), None)
         self._truth_column = next(
             (i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)), None
         )
-        vote = self._vote if self._voter is not None else None
+        vote = self._group_votes.vote if self._group_votes.reward is not None else None
         self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
         self._batch: Batch | None = None  # of the feed, while TRL scores it
         self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
-        self._votes: list[Vote] = []  # of the groups of the last rollout, in their order over all processes
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
         self._kept_tokens: torch.Tensor | int = 0  # of this process since the last optimiser step
         if slots is not None:
@@ -149,49 +146,25 @@ class SeRLTrainer(GRPOTrainer):
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
 
-    def _vote(self, prompts: list[Prompt], groups: list[list[Completion]]) -> list[Vote]:
-        """The votes that the gate reads."""
-        assert self._voter is not None
-        return [self._voter.vote(group) for group in groups]
-
-    def _group_reward(self, reward: RewardFunc) -> RewardFunc:
-        """
-        What TRL calls in the place of a [`MajorityVoteReward`]; any other reward is left as it is.
-
-        TRL hands a reward its own process's rows, and a group may straddle processes: the rows are gathered, every
-        process votes on all groups, and each returns the rewards of its own rows.
-        """
-        if not isinstance(reward, MajorityVoteReward):
-            return reward
-
-        @functools.wraps(reward)
-        def vote(prompts: list, completions: list, **kwargs: Any) -> list[float | None]:
-            size = self.num_generations if self.model.training else self.num_generations_eval
-            everyone = gather_object(completions)
-            if reward is self._voter and self._batch is not None:
-                votes = [group.vote for group in self._batch.groups if group.vote]  # those that the gate has read
-            else:
-                votes = [reward.vote(everyone[i : i + size]) for i in range(0, len(everyone), size)]
-            if reward is self._voter:
-                self._votes = votes
-            start = self.accelerator.process_index * len(completions)
-            rewards: list[float | None] = [value for vote in votes for value in vote.rewards]
-            return rewards[start : start + len(completions)]
-
-        return vote
+    @property
+    def votes_of_batch(self) -> list[Vote]:
+        """The votes that the gate has read already, on the groups of the batch that TRL scores; else none."""
+        return [group.vote for group in self._batch.groups if group.vote] if self._batch is not None else []
 
     def _calculate_rewards(
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
         """Keeps what TRL gathers, for the gate and the estimator."""
-        self._votes = []
+        self._group_votes.start_rollout()
         self._rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         return self._rewards_per_func
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """In training: rolls out instructions for the slots until enough pass the gate; estimates advantages afterwards."""
         if not self.model.training:
-            return super()._generate_and_score_completions(inputs)
+            output = super()._generate_and_score_completions(inputs)
+            self._log_metrics("eval", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
+            return output
         if self.feed is None:
             output = super()._generate_and_score_completions(inputs)
             is_kept = self._kept_groups()
@@ -217,9 +190,11 @@ class SeRLTrainer(GRPOTrainer):
         self.state.num_input_tokens_seen = num_tokens
         self._metrics["train"]["num_tokens"] = [num_tokens]
         votes = [group.vote for group in batch.candidates if group.vote is not None]
-        verdicts = [group.verdict for group in batch.candidates]
-        self._log_gate(verdicts if votes else [], votes, batch.is_kept, batch.num_rollouts)
-        self._metrics["train"]["serl/gate/num_refill_rounds"].append(float(batch.num_rounds))
+        asked = [feed.dataset.prompt(group.index) for group in batch.candidates]
+        verdicts = [group.verdict for group in batch.candidates] if votes else []
+        self._log_metrics("train", gate_metrics(verdicts, batch.is_kept, self.num_generations, batch.num_rollouts))
+        self._log_metrics("train", {"serl/gate/num_refill_rounds": float(batch.num_rounds)})
+        self._log_metrics("train", self._group_votes.metrics(asked, votes))
         return output, torch.tensor(batch.is_kept, device=self.accelerator.device)
 
     def _kept_groups(self) -> torch.Tensor:
@@ -228,18 +203,19 @@ class SeRLTrainer(GRPOTrainer):
         is_kept = [verdict.kept for verdict in verdicts] or [True] * (
             len(self._rewards_per_func) // self.num_generations
         )
-        self._log_gate(verdicts, self._votes, is_kept, len(self._rewards_per_func))
+        num_rollouts = len(self._rewards_per_func)
+        self._log_metrics("train", gate_metrics(verdicts, is_kept, self.num_generations, num_rollouts))
+        self._log_metrics("train", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
         return torch.tensor(is_kept, device=self.accelerator.device)
 
-    def _log_gate(self, verdicts: list[Verdict], votes: list[Vote], is_kept: list[bool], num_rollouts: int) -> None:
-        metrics = gate_metrics(verdicts, is_kept, self.num_generations, num_rollouts)
-        for name, value in (metrics | (vote_metrics(votes) if votes else {})).items():
-            self._metrics["train"][name].append(value)
+    def _log_metrics(self, mode: str, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            self._metrics[mode][name].append(value)
 
     def _group_shares(self) -> list[float]:
         """What the gate reads of each group: its vote share, else its accuracy; empty where there is neither."""
-        if self._votes:
-            return [vote.share for vote in self._votes]
+        if self._group_votes.votes:
+            return [vote.share for vote in self._group_votes.votes]
         if self._truth_column is None:
             return []
         return self._rewards_per_func[:, self._truth_column].view(-1, self.num_generations).nanmean(dim=1).tolist()

