@@ -94,7 +94,7 @@ def drift_plot(run_dir: str | Path) -> Path | None:
         if title == "far from all seeds":
             axes.axhline(MAX_FRAC_FAR, color="grey", linestyle=":", label="warning")
         axes.set(title=title, xlabel="iteration")
-        axes.set_ylim(bottom=0, top=None if title == "length" else max(1, axes.get_ylim()[1]))
+        axes.set_ylim(0, 1.15 * axes.get_ylim()[1] if title == "length" else max(1, axes.get_ylim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize="x-small", framealpha=0.6)
