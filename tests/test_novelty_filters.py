@@ -49,7 +49,7 @@ def test_what_equals_the_related_similarity_is_not_related():
     assert novelty("a b c d") == Verdict(True, None, 0.5)
 
 
-@pytest.mark.parametrize("penalty", [-0.1, 1.1])
+@pytest.mark.parametrize("penalty", [-0.1, np.inf, np.nan])
 def test_penalties_out_of_range_raise(penalty):
     with pytest.raises(ValueError, match=f"crowding_penalty is {penalty}"):
         NoveltyFilter(NoveltyIndex(), penalty)

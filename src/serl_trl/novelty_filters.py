@@ -1,5 +1,6 @@
 """Filters that compare an instruction with the seeds and everything kept before: by its words, or by its meaning."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -28,10 +29,11 @@ class NoveltyFilter:
         index ([`~novelty.NoveltyIndex`]):
             The bank, which holds the threshold.
         crowding_penalty (`float`, *optional*, defaults to 0.0):
-            What it costs, from 0 to 1, to resemble all of the bank. 0: only the closest text counts.
+            What it would cost to resemble all of the bank. 0: only the closest text counts. A kind has rarely more than some
+            hundredths of a bank, so that values of several units make a difference.
 
     Raises:
-        `ValueError`: If `crowding_penalty` is not in [0, 1].
+        `ValueError`: If `crowding_penalty` is negative or not finite.
 
     Source: the threshold is SeRL's; the penalty is ours, after R-Zero (arXiv 2508.05004), which takes the share of a
     batch that resembles a question off the question writer's reward. Ours looks at everything ever kept.
@@ -50,8 +52,8 @@ class NoveltyFilter:
     name: ClassVar[str] = "novelty"
 
     def __init__(self, index: NoveltyIndex, crowding_penalty: float = 0.0) -> None:
-        if not 0 <= crowding_penalty <= 1:
-            raise ValueError(f"crowding_penalty is {crowding_penalty}; it lies between 0 (none) and 1.")
+        if not 0 <= crowding_penalty < math.inf:
+            raise ValueError(f"crowding_penalty is {crowding_penalty}; it is 0 (none) or a positive number.")
         self.index = index
         self.crowding_penalty = crowding_penalty
 

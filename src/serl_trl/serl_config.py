@@ -1,5 +1,6 @@
 """`SeRLConfig`: TRL's `GRPOConfig` with the settings of SeRL, its defaults those of the paper and its script."""
 
+import math
 from dataclasses import dataclass, field
 
 from transformers.utils import is_torch_bf16_gpu_available
@@ -71,7 +72,7 @@ class SeRLConfig(GRPOConfig):
             Most tokens of a reply that holds new instructions.
         novelty_crowding_penalty (`float`, *optional*, defaults to `0.0`):
             What is added to an instruction's similarity for the share of seeds and instructions ever kept that resemble
-            it (ROUGE-L F1 above 0.5), times this; 0 to 1.
+            it (ROUGE-L F1 above 0.5), times this.
         max_instructions_per_seed (`int`, *optional*):
             Most instructions an iteration keeps that descend from the same seed.
         embedding_model (`str`, *optional*):
@@ -227,7 +228,7 @@ class SeRLConfig(GRPOConfig):
         default=0.0,
         metadata={
             "help": "Added to the similarity of an instruction: this times the share of seeds and instructions ever kept "
-            "that resemble it. 0: off; at most 1 (ours)."
+            "that resemble it. Default: off (ours)."
         },
     )
     max_instructions_per_seed: int | None = field(
@@ -358,9 +359,9 @@ class SeRLConfig(GRPOConfig):
             )
 
     def _check_novelty_options(self) -> None:
-        if not 0 <= self.novelty_crowding_penalty <= 1:
+        if not 0 <= self.novelty_crowding_penalty < math.inf:
             raise ValueError(
-                f"novelty_crowding_penalty is {self.novelty_crowding_penalty}; it lies between 0 (off) and 1."
+                f"novelty_crowding_penalty is {self.novelty_crowding_penalty}; it is 0 (off) or a positive number."
             )
         if self.max_instructions_per_seed is not None and self.max_instructions_per_seed < 1:
             raise ValueError(
