@@ -372,8 +372,6 @@ def build_trainer(job: Job) -> SeRLTrainer:
         trainer.remove_callback(callback)
     if not args.disable_tqdm:
         trainer.add_callback(SummaryProgressCallback)
-    if trainer.is_world_process_zero():
-        (Path(args.output_dir) / "metrics.jsonl").unlink(missing_ok=True)
     trainer.add_callback(MetricsFileCallback)
     return trainer
 
