@@ -77,23 +77,41 @@ class ResumableGRPOTrainer(GRPOTrainer):
             ValueError: If the checkpoint is incomplete or damaged, or was written with other settings.
             KeyboardInterrupt: After Ctrl-C, once the run is saved. (SIGTERM: SystemExit.)
         """
-        run_dir = super()._get_output_dir(None)
-        self._together(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
-        self._settings = run_settings(self.args, **self._facts())
-        if resume_from_checkpoint:
-            self._resumed = checkpoints.checkpoint_to_resume(run_dir, resume_from_checkpoint)
-            self._check_fit(self._resumed)
-            resume_from_checkpoint = str(self._resumed)
+        self._resumed = self.checkpoint_to_resume(resume_from_checkpoint)
+        if self._resumed is not None:
             self.args.eval_on_start = False  # that of the run's start is in the checkpoint
-        elif former := checkpoints.complete_checkpoints(run_dir):
+        elif former := checkpoints.complete_checkpoints(self._get_output_dir(None)):
             logger.warning(
-                f"{run_dir} holds checkpoints of an earlier run up to {former[-1].name}. A later resume_from_checkpoint=True "
-                "takes the highest, whichever run it is of; use another output_dir, or remove them."
+                f"{former[-1]} and others before it are of an earlier run. A later "
+                "resume_from_checkpoint=True takes the highest, whichever run it is of; use another output_dir, or remove "
+                "them."
             )
         with self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext():
-            result = super().train(resume_from_checkpoint, *args, **kwargs)
+            result = super().train(None if self._resumed is None else str(self._resumed), *args, **kwargs)
         self._interrupts.obey()
         return result
+
+    def checkpoint_to_resume(self, choice: str | bool | None) -> Path | None:
+        """
+        The checkpoint that `resume_from_checkpoint` means, once it is known to be complete and to fit this run.
+
+        Args:
+            choice (`str` or `bool`, *optional*): A checkpoint, or `True` for the last complete one in `output_dir`.
+
+        Returns:
+            `Path`, or `None` where the run is not to be resumed.
+
+        Raises:
+            ValueError: If there is none, or it is incomplete or damaged, or was written with other settings.
+        """
+        run_dir = self._get_output_dir(None)
+        self._together(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
+        self._settings = run_settings(self.args, **self._facts())
+        if not choice:
+            return None
+        checkpoint = checkpoints.checkpoint_to_resume(run_dir, choice)
+        self._check_fit(checkpoint)
+        return checkpoint
 
     # Saving --------------------------------------------------------------------------------------------------------
 
@@ -182,6 +200,14 @@ class ResumableGRPOTrainer(GRPOTrainer):
             self.control.should_save |= self._is_save_due
             self._is_save_due = False
         super()._maybe_log_save_evaluate(*args, **kwargs)
+
+    def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
+        """Ends a run that a signal has stopped without the logs of a run that has come to its end."""
+        if self._is_ending and self.state.global_step < self.state.max_steps:
+            self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
+            self._finish_current_push()
+            self._interrupts.obey()
+        return super()._finalize_training(*args, **kwargs)
 
     def _together(self, act: Callable[[], Any]) -> None:
         """
