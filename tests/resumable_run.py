@@ -1,6 +1,7 @@
 """Run by test_kill.py, in processes of its own: trains, from the last complete checkpoint if told so."""
 
 import gc
+import json
 import sys
 from pathlib import Path
 
@@ -12,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent / "cases"))
 from runs import trainer
 
 
-def main(output_dir: str, resume: str) -> None:
-    run = trainer(output_dir)
+def main(output_dir: str, resume: str, settings: str) -> None:
+    run = trainer(output_dir, **json.loads(settings))
     run.train(resume_from_checkpoint=resume == "resume")
     run.end()
 
