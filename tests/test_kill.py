@@ -1,5 +1,6 @@
 """Processes that are killed while they train, and go on; they must end as the ones that were left alone."""
 
+import json
 import os
 import random
 import signal
@@ -20,16 +21,16 @@ ONE = [sys.executable]
 TWO = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
 
 
-def start(launcher, run_dir):
+def start(run_dir, launcher=ONE, **settings):
+    """Starts a run, or goes on with it."""
     choice = "resume" if complete_checkpoints(run_dir) else "anew"
     log = (run_dir.parent / f"{run_dir.name}.log").open("a")
-    command = [*launcher, "tests/resumable_run.py", str(run_dir), choice]
+    command = [*launcher, "tests/resumable_run.py", str(run_dir), choice, json.dumps(settings)]
     return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
 
 
-def finish(launcher, run_dir):
-    assert start(launcher, run_dir).wait(timeout=600) == 0, (run_dir.parent / f"{run_dir.name}.log").read_text()
-    assert complete_checkpoints(run_dir)[-1].name == f"checkpoint-{NUM_STEPS}"
+def finish(run_dir, **kwargs):
+    assert start(run_dir, **kwargs).wait(timeout=900) == 0, (run_dir.parent / f"{run_dir.name}.log").read_text()
 
 
 def kill(process):
@@ -47,50 +48,52 @@ def wait_for(process, happens):
     return False
 
 
-def kill_at_random(launcher, run_dir, rng):
-    """Kills a run while it saves a checkpoint, or some time after it has begun to train; says what it was doing."""
-    changed = time.time()
-    process = start(launcher, run_dir)
-    files = ["metrics.jsonl", "instructions/*", f"{SAVING}/*"]
-    is_at_work = wait_for(
-        process, lambda: any(p.stat().st_mtime > changed for pattern in files for p in _files(run_dir, pattern))
-    )
-    if is_at_work and rng.random() < 0.5:
-        wait_for(process, lambda: (run_dir / SAVING).exists())
-        time.sleep(rng.uniform(0, 0.08))
-    else:
-        time.sleep(rng.uniform(0, 3.0))
+def kill_at_random(run_dir, rng, **kwargs):
+    """Kills a run at work on a step not far ahead, or while it saves that step; says what it was doing."""
+    begun, step = time.time(), last_step(run_dir) + rng.choice([0, 1, 1, 2])
+    metrics, saving = run_dir / "metrics.jsonl", run_dir / SAVING / f"checkpoint-{step + 1}"
+    process = start(run_dir, **kwargs)
+    if rng.random() < 0.5:
+        wait_for(process, saving.exists)
+        time.sleep(rng.uniform(0, 0.1))
+    else:  # the file is written anew as training begins
+        wait_for(process, lambda: metrics.exists() and metrics.stat().st_mtime > begun and last_step(run_dir) >= step)
+        time.sleep(rng.uniform(0, 1.5))
     kill(process)
-    saving = [str(path.relative_to(run_dir)) for path in run_dir.glob(f"{SAVING}/*/*")]
-    return f"after {[path.name for path in complete_checkpoints(run_dir)][-1:]}, {len(saving)} files of another one"
+    files = [path.name for path in run_dir.glob(f"{SAVING}/*/*")]
+    return f"step {last_step(run_dir)} was saved, {len(files)} files of the next"
 
 
-def _files(run_dir, pattern):
-    try:
-        return [path for path in run_dir.glob(pattern) if path.exists()]
-    except FileNotFoundError:  # gone while we looked
-        return []
+def last_step(run_dir):
+    checkpoints = complete_checkpoints(run_dir)
+    return int(checkpoints[-1].name.split("-")[1]) if checkpoints else 0
 
 
 @pytest.mark.multiprocess
 def test_a_run_that_is_killed_while_it_saves_goes_on(tmp_path):
-    finish(ONE, tmp_path / "whole")
-    process = start(ONE, tmp_path / "killed")
-    second = tmp_path / "killed" / SAVING / "checkpoint-3"
-    assert wait_for(process, second.exists)
+    finish(tmp_path / "whole")
+    process = start(tmp_path / "killed")
+    assert wait_for(process, (tmp_path / "killed" / SAVING / "checkpoint-3").exists)
     kill(process)
-    assert complete_checkpoints(tmp_path / "killed")[-1].name in ("checkpoint-2", "checkpoint-3")
-    finish(ONE, tmp_path / "killed")
+    assert last_step(tmp_path / "killed") in (2, 3)
+    finish(tmp_path / "killed")
+    assert last_step(tmp_path / "killed") == NUM_STEPS
     assert differences(tmp_path / "whole", tmp_path / "killed") == []
 
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
-@pytest.mark.parametrize(("launcher", "num_kills"), [(ONE, 10), (TWO, 4)], ids=["one process", "two processes"])
-def test_a_run_that_is_killed_at_random_ends_as_one_that_is_not(tmp_path, launcher, num_kills):
-    finish(launcher, tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("num_kills", "kwargs"),
+    [(10, {}), (5, {"launcher": TWO, "gradient_accumulation_steps": 1})],
+    ids=["one process", "two processes"],
+)
+def test_a_run_that_is_killed_at_random_ends_as_one_that_is_not(tmp_path, num_kills, kwargs):
+    kwargs = {"num_train_epochs": 3, **kwargs}
+    finish(tmp_path / "whole", **kwargs)
     rng = random.Random(num_kills)
     for number in range(num_kills):
-        print(f"kill {number}:", kill_at_random(launcher, tmp_path / "killed", rng))
-    finish(launcher, tmp_path / "killed")
-    assert differences(tmp_path / "whole", tmp_path / "killed") == []
+        print(f"kill {number}:", kill_at_random(tmp_path / "killed", rng, **kwargs))
+    finish(tmp_path / "killed", **kwargs)
+    assert last_step(tmp_path / "killed") == 12
+    assert differences(tmp_path / "whole", tmp_path / "killed", 12) == []
