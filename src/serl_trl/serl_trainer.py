@@ -14,9 +14,9 @@ from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
 from .generation import swapped
 from .group_votes import GroupVotes
+from .guarded_trainer import GuardedGRPOTrainer
 from .instruction_feed import InstructionFeed
 from .refill import Batch, gate_metrics
-from .resumable_trainer import ResumableGRPOTrainer
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .serl_config import SeRLConfig
@@ -28,14 +28,14 @@ logger = get_logger(__name__)
 ROW_MEAN_LOSSES = ("grpo", "sapo", "dr_grpo", "luspo")  # TRL divides these by rows, not by tokens
 
 
-class SeRLTrainer(ResumableGRPOTrainer):
+class SeRLTrainer(GuardedGRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
     What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
-    TRL's, but for checkpoints, which [`ResumableGRPOTrainer`] makes whole.
+    TRL's, but for checkpoints ([`ResumableGRPOTrainer`]) and for numbers that are not finite ([`GuardedGRPOTrainer`]).
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
