@@ -1,4 +1,4 @@
-"""Run by test_distributed.py in two processes: a whole run, and one from a checkpoint in the middle of a rollout."""
+"""Run by test_distributed.py in two processes: a whole run, one from the middle of a rollout, one that cannot save."""
 
 import gc
 import shutil
@@ -19,7 +19,6 @@ LAYOUT = {
     "generation_batch_size": 12,
     "gradient_accumulation_steps": 1,
     "num_instructions": 6,
-    "save_total_limit": None,
 }
 STEP, NUM_STEPS = 4, 12
 
@@ -35,8 +34,20 @@ def main(folder: Path) -> None:
     again.train(resume_from_checkpoint=True)
     first, second = ([p.detach() for p in run.model.parameters()] for run in (whole, again))
     is_same = all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    (folder / f"rank{again.accelerator.process_index}.txt").write_text(f"{again.state.global_step} {is_same}")
+    rank = again.accelerator.process_index
+    (folder / f"rank{rank}.txt").write_text(f"{again.state.global_step} {is_same}")
+    if rank == 1:
+        again._write_state = out_of_room
+    again.state.global_step += 1
+    try:
+        again._save_checkpoint(again.model, None)
+    except RuntimeError as error:
+        (folder / f"error{rank}.txt").write_text(str(error))
     again.end()
+
+
+def out_of_room(folder: Path) -> None:
+    raise OSError(28, "No space left on device")
 
 
 if __name__ == "__main__":

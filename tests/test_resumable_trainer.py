@@ -13,8 +13,9 @@ import torch
 from peft import LoraConfig
 from runs import NUM_STEPS, differences, seeds, trainer
 from transformers import TrainerCallback
+from trl import GRPOTrainer
 
-from serl_trl.checkpoints import complete_checkpoints
+from serl_trl.checkpoints import complete_checkpoints, defect
 
 
 ROOT = Path(__file__).parents[1]
@@ -248,6 +249,16 @@ def test_the_best_checkpoint_is_known_by_its_own_name(tmp_path):
     assert Path(state["best_model_checkpoint"]).parent == tmp_path
 
 
+def test_what_is_pushed_is_the_checkpoint_in_its_place(tmp_path, monkeypatch):
+    pushed = []
+    push = lambda self, folder: pushed.append((Path(folder), defect(folder)))  # noqa: E731
+    monkeypatch.setattr(GRPOTrainer, "_push_from_checkpoint", push)
+    run = trainer(tmp_path, dataset=seeds(4), **SHORT | {"max_steps": 2})
+    run.args.push_to_hub = True  # only now: at construction it would ask for a repository
+    run.train()
+    assert pushed == [(tmp_path / "checkpoint-1", None), (tmp_path / "checkpoint-2", None)]
+
+
 def test_a_disk_that_is_full_leaves_the_checkpoint_before(tmp_path):
     """No file may grow beyond a limit: the first large one that is written for step 2 is broken off."""
     code = f"""
@@ -255,6 +266,7 @@ import resource, sys
 sys.path[:0] = ["tests/cases"]
 from runs import seeds, trainer
 from transformers import TrainerCallback
+from trl import GRPOTrainer
 class Fill(TrainerCallback):
     def on_step_begin(self, args, state, control, **kwargs):
         if state.global_step == 1:
