@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from runs import differences
+
 from serl_trl import MajorityVoteReward
 from serl_trl.checkpoints import defect
 

@@ -111,6 +111,21 @@ def test_prompts_as_they_are(tmp_path, step, settings):
     assert differences(tmp_path / "whole", tmp_path / "again", whole.state.global_step) == []
 
 
+@pytest.mark.parametrize("step", [1, 2, 3])  # in the middle of a rollout, at its end, and in that of the next one
+def test_instructions_written_step_by_step(tmp_path, step):
+    settings = {"regenerate": "step", "num_train_epochs": 1, "log_completions": False, "num_instructions": 8}
+    trainer(tmp_path / "whole", **settings).train()
+    resumed(tmp_path / "whole", tmp_path / "again", step, **settings)
+    assert differences(tmp_path / "whole", tmp_path / "again", 4) == []
+
+
+def test_instructions_voted_on_ahead(tmp_path):
+    settings = {"difficulty_filter": "ahead", "log_completions": False, "min_instruction_fraction": 0.1}
+    trainer(tmp_path / "whole", **settings).train()
+    resumed(tmp_path / "whole", tmp_path / "again", 3, **settings)
+    assert differences(tmp_path / "whole", tmp_path / "again") == []
+
+
 def test_lora(tmp_path):
     config = {"peft_config": LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")}
     trainer(tmp_path / "whole", **config).train()

@@ -283,3 +283,21 @@ def test_a_state_of_other_seeds_or_another_run_is_refused():
     other.regenerate(novel_writer, 0)
     with pytest.raises(ValueError, match="instructions of another run"):
         other.load_state_dict(first.state_dict())
+
+
+def test_an_iteration_that_is_written_bit_by_bit_goes_on_from_a_state():
+    first = SelfInstructDataset(SEEDS, num_instructions=12)
+    first.regenerate(novel_writer, 0)
+    first.start(1)
+    first.extend(novel_writer, 5, 4, num_prompts=3)
+    first.cursor.bind(4)
+    drawn = first.draw(3)
+    second = SelfInstructDataset(SEEDS, num_instructions=12)
+    second.load_state_dict(through_json(first.state_dict()))
+    assert drawn == [0, 1, 2]
+    for dataset in (first, second):
+        dataset.extend(novel_writer, 5, 4, num_prompts=3)
+        dataset.cursor.bind(4)
+    assert first.draw(9) == second.draw(9) == [3, 4, 5, 6, 7]
+    assert first.written == second.written
+    assert first.state_dict() == second.state_dict()

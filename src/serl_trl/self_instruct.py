@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ from .filters import (
     apply_filters,
 )
 from .novelty import NoveltyIndex
-from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
+from .prompts import Deck, Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
 from .refill import Cursor
 from .shortage import PARSE_FILTER, TooFewInstructionsError, shortage
 from .voting import Vote
@@ -199,7 +199,7 @@ class SelfInstructDataset(Dataset):
     def start(self, iteration: int) -> None:
         """Empties queue and slots for an iteration, from 0."""
         self.iteration, self._num_kept_before = iteration, len(self._kept)
-        self._deck = _Deck(self._seed_texts, random.Random(f"{self.seed}/{iteration}"))
+        self._deck = Deck(self._seed_texts, random.Random(f"{self.seed}/{iteration}"))
         self.queue, self.written, self.cursor = [], [], Cursor()  # the cursor is the queue's
 
     def extend(
@@ -317,7 +317,7 @@ class SelfInstructDataset(Dataset):
         self.written = [_instruction(row) for row in state["written"]]
         self.queue = [self.written[i] for i in state["queue"]]
 
-    def _few_shot(self, deck: "_Deck", written: list[str], rng: random.Random) -> list[str]:
+    def _few_shot(self, deck: Deck, written: list[str], rng: random.Random) -> list[str]:
         num_written = min(round(self.num_few_shot * (1 - self.seed_fraction)), len(written))
         shown = [next(deck) for _ in range(self.num_few_shot - num_written)] + rng.sample(written, num_written)
         rng.shuffle(shown)
@@ -392,26 +392,3 @@ def _instruction(row: dict[str, Any]) -> Instruction:
 
 def _instruction_text(prompt: Prompt) -> str:
     return prompt if isinstance(prompt, str) else prompt[-1]["content"]
-
-
-class _Deck:
-    """Endless draws in which every card comes once before one comes again."""
-
-    def __init__(self, cards: Sequence[str], rng: random.Random) -> None:
-        self.num_dealt = 0
-        self._draws = self._endless(list(cards), rng)
-
-    def __next__(self) -> str:
-        self.num_dealt += 1
-        return next(self._draws)
-
-    def skip(self, num_dealt: int) -> None:
-        """Draws what another deck has dealt."""
-        for _ in range(num_dealt):
-            next(self)
-
-    @staticmethod
-    def _endless(cards: list[str], rng: random.Random) -> Iterator[str]:
-        while True:
-            rng.shuffle(cards)
-            yield from cards
