@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer
 
 from serl_trl.checkpoints import complete_checkpoints, defect
+from serl_trl.shortage import TooFewInstructionsError
 
 
 ROOT = Path(__file__).parents[1]
@@ -124,6 +125,26 @@ def test_instructions_voted_on_ahead(tmp_path):
     trainer(tmp_path / "whole", **settings).train()
     resumed(tmp_path / "whole", tmp_path / "again", 3, **settings)
     assert differences(tmp_path / "whole", tmp_path / "again") == []
+
+
+@pytest.mark.parametrize("step", [4, 6])  # before the first rollout of the second iteration, and within it
+def test_a_run_that_ran_out_of_instructions_goes_on(tmp_path, step):
+    settings = {"regenerate": "step", "log_completions": False}
+    trainer(tmp_path / "whole", **settings).train()
+    stopped = trainer(tmp_path / "stopped", **settings)
+    next_batch = stopped.feed.next_batch
+
+    def run_out(num_groups):
+        if stopped.state.global_step == step:
+            stopped.feed._checkpoint()
+            raise TooFewInstructionsError("no more")
+        return next_batch(num_groups)
+
+    stopped.feed.next_batch = run_out
+    with pytest.raises(TooFewInstructionsError):
+        stopped.train()
+    trainer(tmp_path / "stopped", **settings).train(resume_from_checkpoint=True)
+    assert differences(tmp_path / "whole", tmp_path / "stopped") == []
 
 
 def test_lora(tmp_path):

@@ -213,6 +213,8 @@ def _move(folder: Path) -> Path:
 
 def _flush(path: Path) -> None:
     """Has the operating system write a file, or a folder's list of files, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -12,7 +12,7 @@ from accelerate.utils import gather_object
 from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from trl import GRPOConfig, GRPOTrainer
 
 from . import checkpoints
@@ -66,6 +66,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
         self._resumed: Path | None = None  # the checkpoint whose state is still to be restored
         self._sampler: Any = None
         self._order = torch.empty(0)  # state of the sampler's generator as the present epoch began
+        self._epoch_begin = 0  # the step after which it did, or was resumed
+        self._saved_step: int | None = None  # that of this run's last checkpoint
         self._is_within_epoch = self._is_save_due = self._is_ending = False
         self.add_callback(_ResumeCallback(self))
 
@@ -130,10 +132,21 @@ class ResumableGRPOTrainer(GRPOTrainer):
             raise RuntimeError(
                 f"The checkpoint of step {self.state.global_step} could not be written: {error}; {remedy}."
             ) from error
+        self._saved_step = self.state.global_step
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(Path(run_dir) / folder.name))
         if self.args.should_save:
             rotate_checkpoints(run_dir, self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True)
+
+    def last_checkpoint(self) -> Path:
+        """
+        The checkpoint of the step that is done, which is saved now unless it has been.
+
+        Saved while the next rollout is on its way, the first of an epoch, it goes on with other random numbers.
+        """
+        if self._saved_step != self.state.global_step:
+            self._save_checkpoint(self.model, trial=None)
+        return Path(self._get_output_dir(None)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
 
     def _write_checkpoint(self, folder: Path, model: Any, trial: Any) -> None:
         run_dir, self._staging = self._get_output_dir(trial), folder.parent
@@ -172,7 +185,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         tensors = {f"{i}.{k}": v for i, batch in enumerate(buffer) for k, v in batch.items() if torch.is_tensor(v)}
         generator = getattr(self._sampler, "generator", None)
         if generator is not None:
-            has_epoch_ended = self.state.epoch % 1 == 0
+            has_epoch_ended = self.state.epoch % 1 == 0 and self.state.global_step > self._epoch_begin
             tensors["order"] = generator.get_state() if has_epoch_ended else self._order
         checkpoints.write_tensors(folder, own, tensors)
 
@@ -265,7 +278,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             reward.load_state_dict(state)
         if self.args.sync_ref_model:
             load_model(self.accelerator.unwrap_model(self.ref_model), str(folder / "reference.safetensors"))
-        self._step = progress["step"]
+        self._step, self._saved_step = progress["step"], self.state.global_step
         self._tr_loss += progress["loss"]
         self._globalstep_last_logged = progress["last_logged_step"]
         _refill(self._metrics, progress["metrics"])
@@ -312,12 +325,13 @@ class _ResumeCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.trainer._is_ending = self.trainer._is_save_due = False
+        self.trainer._saved_step = None
         if self.trainer._resumed is not None:
             self.trainer._restore(self.trainer._resumed)
             self.trainer._resumed = None
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        self.trainer._is_within_epoch = True
+        self.trainer._is_within_epoch, self.trainer._epoch_begin = True, state.global_step
         generator = getattr(self.trainer._sampler, "generator", None)
         if generator is not None:
             self.trainer._order = generator.get_state()
