@@ -84,9 +84,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
             self.args.eval_on_start = False  # that of the run's start is in the checkpoint
         elif former := checkpoints.complete_checkpoints(self._get_output_dir(None)):
             logger.warning(
-                f"{former[-1]} and others before it are of an earlier run. A later "
-                "resume_from_checkpoint=True takes the highest, whichever run it is of; use another output_dir, or remove "
-                "them."
+                f"{former[-1]} is of an earlier run. A later resume_from_checkpoint=True takes the highest step, whichever "
+                "run it is of; use another output_dir, or remove the old checkpoints."
             )
         with self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext():
             result = super().train(None if self._resumed is None else str(self._resumed), *args, **kwargs)
@@ -167,7 +166,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             checkpoints.write_state(folder, "settings", self._settings)
             for name, state in self.shared_states.items():
                 checkpoints.write_state(folder, name, state.state_dict())
-            if self.args.sync_ref_model:
+            if self._is_reference_kept:
                 save_model(self.accelerator.unwrap_model(self.ref_model), str(folder / "reference.safetensors"))
         is_rollout_due = self._step % ((self.args.steps_per_generation or 1) * self.num_iterations) == 0
         buffer: list[dict[str, Any]] = [] if is_rollout_due else self._buffered_inputs
@@ -276,7 +275,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             state.load_state_dict(checkpoints.read_state(folder, name))
         for reward, state in zip(self._stateful_rewards(), progress["rewards"], strict=True):
             reward.load_state_dict(state)
-        if self.args.sync_ref_model:
+        if self._is_reference_kept:
             load_model(self.accelerator.unwrap_model(self.ref_model), str(folder / "reference.safetensors"))
         self._step, self._saved_step = progress["step"], self.state.global_step
         self._tr_loss += progress["loss"]
@@ -290,6 +289,11 @@ class ResumableGRPOTrainer(GRPOTrainer):
         for key, tensor in tensors.items():
             i, name = key.split(".", 1)
             self._buffered_inputs[int(i)][name] = tensor.to(self.accelerator.device)
+
+    @property
+    def _is_reference_kept(self) -> bool:
+        """Whether the reference moves, and one process has all of it."""
+        return self.args.sync_ref_model and not (self.is_deepspeed_enabled or self.is_fsdp_enabled)
 
     def _is_interrupted(self) -> bool:
         """Whether a process has received a signal, by which all of them end then."""
