@@ -119,14 +119,11 @@ class InstructionFeed:
         )
 
     def _checkpoint(self) -> list[str]:
-        """Saves what is trained so far, and says where."""
+        """Saves what is trained so far, unless it is saved already, and says where."""
         state = self.trainer.state
         if state.global_step == 0:
             return []
-        self.trainer._save_checkpoint(self.trainer.model, trial=None)
-        return [
-            f"and the policy after step {state.global_step} in {self.args.output_dir}/checkpoint-{state.global_step}"
-        ]
+        return [f"and the policy after step {state.global_step} in {self.trainer.last_checkpoint()}"]
 
     def _roll_out(self, indices: list[int]) -> tuple[list[Group], int]:
         prompts = [self.dataset.prompt(index) for index in indices]

@@ -1,7 +1,8 @@
 """What the policy is asked and what it replied: few-shot requests, prompt templates, instructions out of replies."""
 
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -157,3 +158,44 @@ class PromptTemplate:
 
     def _user(self, instruction: str) -> str:
         return self.user.replace("{instruction}", instruction)  # never str.format: the text is the model's
+
+
+class Deck:
+    """
+    Endless draws in which every card comes once before one comes again.
+
+    Args:
+        cards (`Sequence[str]`): The cards, in any order.
+        rng (`random.Random`): Shuffles them; nothing else may draw from it.
+
+    Example:
+
+    ```python
+    >>> deck, other = Deck("abc", random.Random(0)), Deck("abc", random.Random(0))
+    >>> sorted(next(deck) for _ in range(3))
+    ['a', 'b', 'c']
+    >>> other.skip(deck.num_dealt)
+    >>> next(deck) == next(other)
+    True
+
+    ```
+    """
+
+    def __init__(self, cards: Sequence[str], rng: random.Random) -> None:
+        self.num_dealt = 0
+        self._draws = self._endless(list(cards), rng)
+
+    def __next__(self) -> str:
+        self.num_dealt += 1
+        return next(self._draws)
+
+    def skip(self, num_dealt: int) -> None:
+        """Draws what another deck has dealt."""
+        for _ in range(num_dealt):
+            next(self)
+
+    @staticmethod
+    def _endless(cards: list[str], rng: random.Random) -> Iterator[str]:
+        while True:
+            rng.shuffle(cards)
+            yield from cards

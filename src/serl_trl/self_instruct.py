@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ from .filters import (
     apply_filters,
 )
 from .novelty import NoveltyIndex
-from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
+from .prompts import Deck, Prompt, PromptTemplate, Reply, few_shot_prompt, parse_reply
 from .refill import Cursor
 from .shortage import PARSE_FILTER, TooFewInstructionsError, shortage
 from .voting import Vote
@@ -124,15 +124,14 @@ class SelfInstructDataset(Dataset):
         self.seed = seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
         self.filters = default if filters is None else filters
-        self.iteration = -1  # the current one, from 0
         self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
-        self.cursor = Cursor()  # of the queue
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
         self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
         self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
         self._seed_texts = list(self._ancestors)
         for text in self._seed_texts:
             self._remember(text)
+        self.start(-1)
 
     @classmethod
     def from_config(
@@ -200,8 +199,8 @@ class SelfInstructDataset(Dataset):
     def start(self, iteration: int) -> None:
         """Empties queue and slots for an iteration, from 0."""
         self.iteration, self._num_kept_before = iteration, len(self._kept)
-        self._deck = _deck(self._seed_texts, random.Random(f"{self.seed}/{iteration}"))
-        self.queue, self.written, self.cursor = [], [], Cursor()
+        self._deck = Deck(self._seed_texts, random.Random(f"{self.seed}/{iteration}"))
+        self.queue, self.written, self.cursor = [], [], Cursor()  # the cursor is the queue's
 
     def extend(
         self,
@@ -280,7 +279,45 @@ class SelfInstructDataset(Dataset):
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
         temporary.replace(path)
 
-    def _few_shot(self, deck: Iterator[str], written: list[str], rng: random.Random) -> list[str]:
+    def state_dict(self) -> dict[str, Any]:
+        """The iteration's instructions with their votes, and everything ever kept, as JSON-able data."""
+        place = {id(instruction): i for i, instruction in enumerate(self.written)}
+        return {
+            "iteration": self.iteration,
+            "queue": [place[id(instruction)] for instruction in self.queue],
+            "cursor": asdict(self.cursor),
+            "num_dealt": self._deck.num_dealt,
+            "num_kept_before": self._num_kept_before,
+            "written": [asdict(instruction) for instruction in self.written],
+            "kept": [{"text": text, "seed": _instruction_text(self._ancestors[text])} for text in self._kept],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """
+        Takes over the state of a dataset with the same seeds and filters.
+
+        Raises:
+            ValueError: If this dataset has kept other instructions already, or lacks a seed.
+        """
+        texts = [row["text"] for row in state["kept"]]
+        if self._kept != texts[: len(self._kept)]:
+            raise ValueError(
+                "The SelfInstructDataset holds instructions of another run; resume with one that was made anew."
+            )
+        for row in state["kept"][len(self._kept) :]:
+            if row["seed"] not in self._ancestors:
+                raise ValueError(f"The checkpoint knows a seed that is not among the seeds: {row['seed']!r}.")
+            self._ancestors.setdefault(row["text"], self._ancestors[row["seed"]])
+            self._kept.append(row["text"])
+            self._remember(row["text"])
+        self.start(state["iteration"])
+        self._deck.skip(state["num_dealt"])
+        self._num_kept_before = state["num_kept_before"]
+        self.cursor = Cursor(**state["cursor"])
+        self.written = [_instruction(row) for row in state["written"]]
+        self.queue = [self.written[i] for i in state["queue"]]
+
+    def _few_shot(self, deck: Deck, written: list[str], rng: random.Random) -> list[str]:
         num_written = min(round(self.num_few_shot * (1 - self.seed_fraction)), len(written))
         shown = [next(deck) for _ in range(self.num_few_shot - num_written)] + rng.sample(written, num_written)
         rng.shuffle(shown)
@@ -347,13 +384,11 @@ def _prompts(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
     return prompts
 
 
+def _instruction(row: dict[str, Any]) -> Instruction:
+    """The instruction that `asdict` took apart."""
+    verdicts = {name: Verdict(**verdict) for name, verdict in row["verdicts"].items()}
+    return Instruction(**{**row, "verdicts": verdicts})
+
+
 def _instruction_text(prompt: Prompt) -> str:
     return prompt if isinstance(prompt, str) else prompt[-1]["content"]
-
-
-def _deck(cards: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """Endless draws in which every card comes once before one comes again."""
-    cards = list(cards)
-    while True:
-        rng.shuffle(cards)
-        yield from cards
