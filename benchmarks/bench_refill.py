@@ -3,11 +3,10 @@
     python benchmarks/bench_refill.py [--steps 6] [--seed 0] [--min_vote_share 0.4] [--max_vote_share 0.8]
 
 Prints, for each way, candidate groups rolled out, groups accepted by the gate, completions generated and trained on, and
-seconds for each group trained on; with refilling, completions generated per completion trained on must stay below 1.1 times
-candidates per accepted group, or it exits with 1. Seconds are processor time, which other jobs on the machine hardly disturb,
-of the training steps; what it takes to write the instructions, and the reserve, is printed beside them; with "ahead" that is
-where the votes are. The band is narrower than the
-paper's, which lets nearly all of this model's first groups pass.
+seconds for each group trained on. Completions generated per completion trained on must stay below 1.1 times candidates per
+accepted group, or it exits with 1. Seconds are processor time, which other jobs on the machine disturb less, of the training
+steps; what it takes to write the instructions, and the reserve, is printed beside them; with "ahead" that is where the votes
+are. The band is narrower than the paper's, which lets nearly all of this model's first groups pass.
 """
 
 import argparse
@@ -112,8 +111,8 @@ def main() -> None:
     table = Table(
         title=f"{flags.steps} steps of 16 groups of 16, band {flags.min_vote_share} to {flags.max_vote_share}"
     )
-    headings = ["", "candidates", "accepted", "rounds/step", "accepted/step", "filled", "generated", "trained"]
-    for heading in [*headings, "ratio", "bound", "s/accepted", "written", "writing s", "s/accepted in all"]:
+    headings = ["", "candidates", "accepted", "rounds a step", "accepted a step", "filled", "generated", "trained"]
+    for heading in [*headings, "ratio", "bound", "s per accepted", "written", "writing s", "in all s per accepted"]:
         table.add_column(heading, justify="right")
     for name, total in totals.items():
         table.add_row(name, *cells(total))

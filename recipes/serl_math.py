@@ -32,6 +32,7 @@ from recipe_inputs import load_held_out, load_model, load_seeds, load_template  
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
+from serl_trl.checkpoints import complete_checkpoints
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
@@ -128,14 +129,23 @@ class SeRLScriptArguments(ScriptArguments):
 # Rewards -----------------------------------------------------------------------------------------------------------
 
 
-def coin_flip(seed: int, script_args: SeRLScriptArguments) -> Any:
-    """A control arm: a reward that knows nothing."""
-    rng = random.Random(seed + PartialState().process_index)
+class CoinFlip:
+    """A control arm: a reward that knows nothing. Its state goes into checkpoints."""
 
-    def coin_flip_reward(completions: list, **kwargs: Any) -> list[float]:
-        return [float(rng.random() < 0.5) for _ in completions]
+    __name__ = "coin_flip_reward"
 
-    return coin_flip_reward
+    def __init__(self, seed: int, script_args: SeRLScriptArguments) -> None:
+        self.rng = random.Random(seed + PartialState().process_index)
+
+    def __call__(self, completions: list, **kwargs: Any) -> list[float]:
+        return [float(self.rng.random() < 0.5) for _ in completions]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rng": self.rng.getstate()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        version, numbers, gauss = state["rng"]
+        self.rng.setstate((version, tuple(numbers), gauss))
 
 
 def box(seed: int, script_args: SeRLScriptArguments) -> Any:
@@ -153,7 +163,7 @@ REWARDS = {
         script_args.answer_type, num_votes=script_args.num_votes, soft=script_args.soft_votes
     ),
     "truth": lambda seed, script_args: GroundTruthReward(script_args.answer_type),
-    "coin_flip": coin_flip,
+    "coin_flip": CoinFlip,
     "box": box,
 }
 
@@ -202,6 +212,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
 def run(job: Job) -> None:
     """Measures, trains, measures again, and leaves a run folder."""
     trainer = build_trainer(job)
+    checkpoint = checkpoint_to_resume(trainer)
     run_dir, is_main = Path(job.training_args.output_dir), trainer.is_world_process_zero()
     say = trainer.accelerator.print
 
@@ -226,8 +237,13 @@ def run(job: Job) -> None:
             print_table(reports)
         if job.script_args.eval_every:
             trainer.add_callback(EvaluationCallback(trainer, lambda: measure(128, 4), job.script_args.eval_every))
-    say(f"Training on {len(job.seeds)} unlabelled prompts ...")
-    result = trainer.train(resume_from_checkpoint=job.training_args.resume_from_checkpoint)
+    say(f"Training on {len(job.seeds)} unlabelled prompts ..." + (f" (from {checkpoint})" if checkpoint else ""))
+    try:
+        result = trainer.train(resume_from_checkpoint=checkpoint)
+    except KeyboardInterrupt:
+        saved = complete_checkpoints(run_dir)
+        say(f"Interrupted; --resume_from_checkpoint true goes on from {saved[-1]}." if saved else "Interrupted.")
+        sys.exit(130)  # as a shell has it
     trainer.save_model()
     if job.held_out:
         say("Measuring what it has learnt ...")
@@ -250,6 +266,16 @@ def run(job: Job) -> None:
     trainer.end()
 
 
+def checkpoint_to_resume(trainer: SeRLTrainer) -> str | None:
+    """The checkpoint of `--resume_from_checkpoint`, a path or true; ends with one line if there is something wrong."""
+    choice: Any = trainer.args.resume_from_checkpoint
+    try:
+        found = trainer.checkpoint_to_resume({"true": True, "false": None}.get(str(choice).lower(), choice))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    return None if found is None else str(found)
+
+
 def build_trainer(job: Job) -> SeRLTrainer:
     """The trainer of a job, with a progress bar and a metrics file."""
     args, dataset = job.training_args, job.seeds
@@ -268,8 +294,6 @@ def build_trainer(job: Job) -> SeRLTrainer:
         trainer.remove_callback(callback)
     if not args.disable_tqdm:
         trainer.add_callback(SummaryProgressCallback)
-    if trainer.is_world_process_zero():
-        (Path(args.output_dir) / "metrics.jsonl").unlink(missing_ok=True)
     trainer.add_callback(MetricsFileCallback)
     return trainer
 

@@ -16,8 +16,10 @@ import hypothesis
 hypothesis.settings.register_profile("default", deadline=None)  # the machines that run this are noisy
 hypothesis.settings.load_profile("default")
 
-collect_ignore = [
-    "distributed_rollout.py",
+collect_ignore = [  # run by tests in processes of their own
     "distributed_refill.py",
+    "distributed_resume.py",
+    "distributed_rollout.py",
     "distributed_votes.py",
-]  # run by the tests in their own processes
+    "resumable_run.py",
+]

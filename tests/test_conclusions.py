@@ -23,6 +23,10 @@ from serl_trl.conclusions import concluded, last_sentence, line_set_apart, lone_
         ("There are 12 apples.", None),
         ("First, there are 12.", None),
         ("Thus it equals\n$$\nx^2\n$$", "x^2"),
+        # as SmolLM2-135M-Instruct ends its replies to SVAMP problems
+        ("We add.\nThe number of bird families left off is 12 + 44 = 26.", "26"),
+        ("So, 41 - 26 = 10 campers spent all their time together.", "10"),
+        ("So, there are 240 possible ways to select a group of 5 students.", "240"),
     ],
 )
 def test_concluded(text, value):

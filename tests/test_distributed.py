@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from runs import differences
 
 from serl_trl import MajorityVoteReward
+from serl_trl.checkpoints import defect
 
 
 ROOT = Path(__file__).parents[1]
@@ -117,3 +119,31 @@ def test_padding_is_counted_and_left_out(refills):
             num_padding = batch["num_rollouts"] - 3 * batch["num_candidates"]
             # a row for each round whose groups of three do not divide among the two processes
             assert 0 <= num_padding <= (batch["num_rounds"] if rank is not refills[0] else 0)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run, the same from a checkpoint, and an attempt to save at which the second process fails."""
+    folder = tmp_path_factory.mktemp("resumed")
+    records("distributed_resume.py", folder)
+    return folder
+
+
+@pytest.mark.multiprocess
+def test_a_run_that_is_resumed_ends_as_the_one_that_was_not_stopped(runs):
+    assert [(runs / f"rank{rank}.txt").read_text() for rank in range(2)] == ["12 True", "12 True"]
+    assert defect(runs / "again" / "checkpoint-12") is None
+    assert {"process_0.json", "process_1.json"} <= {p.name for p in runs.glob("again/checkpoint-12/serl_state/*")}
+    assert differences(runs / "whole", runs / "again", 12) == []
+
+
+@pytest.mark.multiprocess
+def test_where_one_process_cannot_save_none_waits_for_it(runs):
+    for rank in range(2):
+        message = (runs / f"error{rank}.txt").read_text()
+        assert "The checkpoint of step 13 could not be written" in message
+        assert "No space left on device" in message
+        assert f"resume from {runs}/again/checkpoint-12" in message
+    assert defect(runs / "again" / "checkpoint-12") is None
+    assert not (runs / "again" / "checkpoint-13").exists()
+    assert not list((runs / "again").glob("_saving/*"))

@@ -27,6 +27,11 @@ from serl_trl.extraction import find_math, find_number, find_text, number_in
         (find_math, r"It is \boxed{\ldots}.", (None, "unmarked")),
         (find_math, "There are 3 bags with 4 apples. Then", (None, "unmarked")),
         (find_math, "3 + 4 = 7", (None, "unmarked")),
+        # as SmolLM2-135M-Instruct writes
+        (find_math, "The original answer is actually 18.", ("18", "statement")),
+        (find_math, "13 is not an answer - results she needs", (None, "unmarked")),
+        (find_math, "The answer is inside", (None, "unmarked")),
+        (find_math, "The answer is (This", (None, "unmarked")),
         (find_number, "The answer is $1,250.", ("1250", "statement")),
         (find_number, r"\boxed{\text{none}}", (None, "wrong_type")),
         (find_text, "It's Paris.", ("Paris", "lone")),

@@ -3,12 +3,14 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from runs import differences
 from safetensors.torch import load_file
 
 from serl_trl.tiny import word_problems
@@ -106,6 +108,31 @@ def test_measurements_are_recorded(run_dir):
 def test_measuring_changes_nothing(run_dir, tmp_path):
     recipe.main([*SHORT, "--output_dir", str(tmp_path), "--num_eval_problems", "0"])
     assert same(weights(run_dir), weights(tmp_path))
+
+
+def test_a_run_is_resumed(tmp_path, monkeypatch):
+    """With coin flips: the vote gates them, and the coins must fall as they would have fallen."""
+    monkeypatch.setattr(recipe.os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too
+    flags = [*SHORT, "--save_strategy", "steps", "--save_steps", "1", "--reward_funcs", "coin_flip", "vote"]
+    flags += ["--reward_weights", "1", "0", "--min_vote_share", "0", "--max_vote_share", "1"]
+    flags += ["--num_eval_problems", "2"]
+    recipe.main([*flags, "--output_dir", str(tmp_path / "whole")])
+    shutil.copytree(tmp_path / "whole", tmp_path / "again")
+    for name in ("checkpoint-2", "instructions"):
+        shutil.rmtree(tmp_path / "again" / name)
+    (tmp_path / "again" / "model.safetensors").unlink()
+    recipe.main([*flags, "--output_dir", str(tmp_path / "again"), "--resume_from_checkpoint", "true"])
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "again"))
+    assert "coin_flip_reward" in (tmp_path / "again" / "metrics.jsonl").read_text()
+    assert differences(tmp_path / "whole", tmp_path / "again", 2) == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"), [("true", "has no complete checkpoint"), ("no/such", "does not exist")]
+)
+def test_what_cannot_be_resumed_is_said_in_one_line(tmp_path, choice, message):
+    with pytest.raises(SystemExit, match=f"error: .*{message}"):
+        recipe.main([*SHORT, "--output_dir", str(tmp_path), "--resume_from_checkpoint", choice])
 
 
 def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):

@@ -18,13 +18,15 @@ class RegenerationCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.global_step > 0:
-            raise ValueError(
-                f"This run would resume at step {state.global_step}, but checkpoints do not hold the instructions yet; "
-                "start it anew, from the checkpoint's model if you like."
-            )
+            self.trainer.feed.recall()
+            self.trainer.feed.save()  # the file may lack what the checkpoint holds, and hold what came after it
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        self.trainer.regenerate_instructions(round(state.epoch or 0))
+        iteration = int(state.epoch or 0)
+        dataset = self.trainer.train_dataset
+        if state.global_step > 0 and dataset.iteration == iteration and dataset.queue:
+            return  # begun before the checkpoint from which this run was resumed
+        self.trainer.regenerate_instructions(iteration)
         self.trainer.feed.save()
 
     def on_epoch_end(self, args, state, control, **kwargs):
@@ -54,7 +56,8 @@ class EvaluationCallback(TrainerCallback):
         self.trainer, self.measure, self.every_steps = trainer, measure, every_steps
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self._log(control)
+        if state.global_step == 0:
+            self._log(control)
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.every_steps and state.global_step % self.every_steps == 0:
@@ -72,14 +75,28 @@ class EvaluationCallback(TrainerCallback):
 
 
 class MetricsFileCallback(TrainerCallback):
-    """Appends what is logged to `metrics.jsonl` in the run folder."""
+    """Appends what is logged to `metrics.jsonl` in the run folder, which begins with the logs before the checkpoint."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            path = self._path(args)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text("".join(map(self._line, state.log_history)), encoding="utf-8")
+            temporary.replace(path)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.is_world_process_zero and logs:
-            path = Path(args.output_dir) / "metrics.jsonl"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+            with self._path(args).open("a", encoding="utf-8") as file:
+                file.write(self._line({**logs, "step": state.global_step}))
+
+    @staticmethod
+    def _path(args) -> Path:
+        return Path(args.output_dir) / "metrics.jsonl"
+
+    @staticmethod
+    def _line(log: dict[str, Any]) -> str:
+        return json.dumps({"step": log["step"], **log}) + "\n"
 
 
 class SummaryProgressCallback(ProgressCallback):

@@ -39,7 +39,8 @@ def last_sentence(text: str) -> str:
 
 _CONCLUDES = re.compile(  # Thus; The sum is 12 apples.; They have 12 in total.
     r"[\W\d]{0,20}?(?:\u2234|=>"
-    r"|(?:The|Her|His|Their|Its|My)\b[^.=]*\b(?:is|are|equals|comes\sto|amounts\sto)\s+\S+(?:\s+[a-z]+){0,2}[.!]$"
+    r"|(?:The|Her|His|Their|Its|My)\b[^.=]*\b(?:is|are|equals|comes\sto|amounts\sto)\s+"
+    r"(?:\S+(?:\s+[a-z]+){0,2}|[-+*/\u00d7\d.,()$\s]{1,60}=\s*\S+(?:\s+[a-z]+){0,2})[.!]$"
     r"|.*\b(?:in total|altogether|in all)[.!]$"
     r"|(?:Therefore|Thus|Hence|So|Finally|Altogether|Consequently|Overall|As a result|In (?:conclusion|total|the end|all)"
     r"|(?:This|That|It) (?:means|gives|leaves)|We (?:find|get|obtain|have|conclude)|It follows|Final)\b)",
@@ -65,6 +66,8 @@ _VERB = re.compile(  # what a value follows: is equal to 12, = 12
     r"(?:\b(?:is|are|equals|be|becomes|was|were|totals|get|obtain|gives|makes|(?:comes|amounts)(?:\sout)?\sto)\b"
     r"(?:\s+equal\s+to\b)?|=|:(?=\s))\s*"
 )
+# 10 campers spent all their time together
+_COUNT_OF_MANY_WORDS = re.compile(rf"({DIGITS})(?:\s[a-z]+){{3}}")
 # 12 in total
 _IN_ALL = re.compile(r"(?<=[^a-z])\s+(?:in total|in all|altogether|left|remaining|in the end)$")
 # $x = 3$ or $x = 1$.
@@ -109,6 +112,8 @@ def value_in(sentence: str) -> str | None:
         value = _IN_ALL.sub("", statement(sentence[verb.end() :]) or "")
         if value and num_words(re.sub(r"\\[a-z]+", "", value)) <= 4 and re.search(r"[\d$\\]|^[A-Za-z]$", value):
             return value
+        if value and (counted := _COUNT_OF_MANY_WORDS.match(value)):
+            return counted[1]
     if formulas := [*MATH.finditer(sentence)]:
         return formula_in(formulas[-1])
     numbers = NUMBER.findall(sentence)

@@ -10,6 +10,7 @@ from accelerate.logging import get_logger
 from .drift import drift_warning
 from .filters import DifficultyGate, Verdict
 from .generation import model_mode, rollouts, written_replies
+from .instructions import read_instructions
 from .prompts import Prompt
 from .random_state import isolated_random_state
 from .refill import Batch, Group, Rollout, fill_batch
@@ -78,10 +79,21 @@ class InstructionFeed:
 
     def save(self) -> Path:
         """Files the iteration's instructions, as far as they are written and voted on."""
-        path = Path(self.args.output_dir) / "instructions" / f"iteration_{self.dataset.iteration + 1}.jsonl"
+        path = self._path(self.dataset.iteration)
         if self.trainer.is_world_process_zero():
             self.dataset.save(path)
         return path
+
+    def recall(self) -> None:
+        """After a resume: reads the earlier iterations, which checkpoints do not hold, from their files."""
+        if len(self.dataset.archive):
+            return  # the run goes on where it stopped in this very process
+        for iteration in range(self.dataset.iteration):
+            if self._path(iteration).is_file():
+                self.dataset.archive.add(iteration + 1, read_instructions(self._path(iteration)))
+
+    def _path(self, iteration: int) -> Path:
+        return Path(self.args.output_dir) / "instructions" / f"iteration_{iteration + 1}.jsonl"
 
     def _extend(self, num_slots: int) -> None:
         """Has instructions for the next slots written, and a reserve; stops the run where there are hardly any."""
@@ -129,14 +141,11 @@ class InstructionFeed:
         )
 
     def _checkpoint(self) -> list[str]:
-        """Saves what is trained so far, and says where."""
+        """Saves what is trained so far, unless it is saved already, and says where."""
         state = self.trainer.state
         if state.global_step == 0:
             return []
-        self.trainer._save_checkpoint(self.trainer.model, trial=None)
-        return [
-            f"and the policy after step {state.global_step} in {self.args.output_dir}/checkpoint-{state.global_step}"
-        ]
+        return [f"and the policy after step {state.global_step} in {self.trainer.last_checkpoint()}"]
 
     def _roll_out(self, indices: list[int]) -> tuple[list[Group], int]:
         prompts = [self.dataset.prompt(index) for index in indices]

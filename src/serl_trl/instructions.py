@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow as pa
@@ -72,9 +73,14 @@ def read_instructions(path: str | Path) -> list[Instruction]:
         for line in file:
             row = json.loads(line)
             del row["is_kept"]
-            row["verdicts"] = {name: Verdict(**verdict) for name, verdict in row["verdicts"].items()}
-            instructions.append(Instruction(**row))
+            instructions.append(instruction_of(row))
     return instructions
+
+
+def instruction_of(row: dict[str, Any]) -> Instruction:
+    """The instruction that `asdict` took apart."""
+    verdicts = {name: Verdict(**verdict) for name, verdict in row["verdicts"].items()}
+    return Instruction(**{**row, "verdicts": verdicts})
 
 
 class InstructionArchive:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import datasets
+
 
 Prompt: TypeAlias = str | list[dict[str, str]]  # as in TRL: text, or chat messages
 
@@ -102,3 +104,34 @@ class PromptTemplate:
 
     def _user(self, instruction: str) -> str:
         return self.user.replace("{instruction}", instruction)  # never str.format: the text is the model's
+
+
+def prompts_of(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
+    """
+    The seeds as a list.
+
+    Args:
+        seeds (`datasets.Dataset` or `Sequence`): A dataset with a column `prompt`, or a list of its values.
+
+    Raises:
+        ValueError: If there is no such column, a seed is empty, or some are text and some messages.
+    """
+    if isinstance(seeds, datasets.Dataset):
+        if "prompt" not in seeds.column_names:
+            raise ValueError(f"The seeds have the columns {seeds.column_names}; a column 'prompt' is needed.")
+        prompts = list(seeds["prompt"])
+    else:
+        prompts = list(seeds)
+    for i, prompt in enumerate(prompts):
+        if not instruction_text(prompt).strip():
+            raise ValueError(f"Seed {i} is empty: {prompt!r}. Remove it.")
+        if isinstance(prompt, str) != isinstance(prompts[0], str):
+            raise ValueError(
+                f"Seed {i} is {prompt!r} and seed 0 is {prompts[0]!r}; give all as text or all as messages."
+            )
+    return prompts
+
+
+def instruction_text(prompt: Prompt) -> str:
+    """The instruction in a prompt: all of a text, of messages the content of the last."""
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"]

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,10 +22,10 @@ from .filters import (
     check_filters,
     tell_filters,
 )
-from .instructions import Instruction, InstructionArchive, write_instructions
+from .instructions import Instruction, InstructionArchive, instruction_of, write_instructions
 from .novelty import NoveltyIndex, closest_text
 from .novelty_filters import Encoder, NoveltyFilter, SemanticNoveltyFilter, sentence_encoder
-from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt
+from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, instruction_text, prompts_of
 from .refill import Cursor
 from .replies import parse_reply
 from .shortage import PARSE_FILTER, SEED_CAP, TooFewInstructionsError, shortage
@@ -94,8 +95,8 @@ class SelfInstructDataset(Dataset):
         prompt_template: PromptTemplate | None = None,
         seed: int = 42,
     ) -> None:
-        self.seeds: list[Prompt] = _prompts(seeds)
-        self._ancestors = {_instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
+        self.seeds: list[Prompt] = prompts_of(seeds)
+        self._ancestors = {instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
         if len(self._ancestors) < num_few_shot:
             raise ValueError(
                 f"There are {len(self._ancestors)} different seeds, fewer than num_few_shot={num_few_shot} that a prompt shows; "
@@ -112,9 +113,9 @@ class SelfInstructDataset(Dataset):
         reserved = [PARSE_FILTER, SEED_CAP, DifficultyGate.name]
         self.filters = check_filters(default if filters is None else filters, reserved)
         self.max_per_seed = max_per_seed
-        self.iteration = -1  # the current one, from 0
-        self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
+        self.iteration, self._num_kept_before = -1, 0  # the current one, from 0; what was kept before it
         self.cursor = Cursor()  # of the queue
+        self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
         self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
         self.archive = InstructionArchive()  # of the iterations before it
         self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
@@ -300,6 +301,44 @@ class SelfInstructDataset(Dataset):
         everything.add(self.iteration + 1, self.written)
         return everything.to_dataset(self._prompt_of, path)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The iteration's instructions with their votes, and everything ever kept, as JSON-able data."""
+        place = {id(instruction): i for i, instruction in enumerate(self.written)}
+        return {
+            "iteration": self.iteration,
+            "queue": [place[id(instruction)] for instruction in self.queue],
+            "cursor": asdict(self.cursor),
+            "deck": self.deck.state_dict(),
+            "num_kept_before": self._num_kept_before,
+            "written": [asdict(instruction) for instruction in self.written],
+            "kept": [{"text": text, "seed": instruction_text(self._ancestors[text])} for text in self._kept],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """
+        Takes over the state of a dataset with the same seeds and filters; earlier iterations are not part of it.
+
+        Raises:
+            ValueError: If this dataset has kept other instructions already, or lacks a seed.
+        """
+        texts = [row["text"] for row in state["kept"]]
+        if self._kept != texts[: len(self._kept)]:
+            raise ValueError(
+                "The SelfInstructDataset holds instructions of another run; resume with one that was made anew."
+            )
+        for row in state["kept"][len(self._kept) :]:
+            if row["seed"] not in self._ancestors:
+                raise ValueError(f"The checkpoint knows a seed that is not among the seeds: {row['seed']!r}.")
+            self._ancestors.setdefault(row["text"], self._ancestors[row["seed"]])
+            self._kept.append(row["text"])
+            tell_filters(self.filters, [row["text"]])
+        self.deck.load_state_dict(state["deck"])
+        self.iteration, self._num_kept_before = state["iteration"], state["num_kept_before"]
+        self.cursor = Cursor(**state["cursor"])
+        self.written = [instruction_of(row) for row in state["written"]]
+        self.queue = [self.written[i] for i in state["queue"]]
+        self._num_kept_of_seed = Counter(str(instruction.seed_parent) for instruction in self.queue)
+
     def _writing_prompt(self, shown: list[str]) -> Prompt:
         request = few_shot_prompt(shown)
         template = self.prompt_template
@@ -331,7 +370,7 @@ class SelfInstructDataset(Dataset):
 
     def _judged(self, text: str, shown: list[str]) -> Instruction:
         """An instruction with its seed parent and what the filters say."""
-        seed = _instruction_text(self._ancestors[closest_text(text, shown)])
+        seed = instruction_text(self._ancestors[closest_text(text, shown)])
         instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters), seed_parent=seed)
         if self.max_per_seed is not None and instruction.is_kept:
             num_kept = self._num_kept_of_seed[seed]
@@ -355,24 +394,3 @@ class SelfInstructDataset(Dataset):
         }
         drift = self._drift.measure([i.text for i in self.queue], [i.seed_parent for i in self.queue])
         return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares, **drift}
-
-
-def _prompts(seeds: datasets.Dataset | Sequence[Prompt]) -> list[Prompt]:
-    if isinstance(seeds, datasets.Dataset):
-        if "prompt" not in seeds.column_names:
-            raise ValueError(f"The seeds have the columns {seeds.column_names}; a column 'prompt' is needed.")
-        prompts = list(seeds["prompt"])
-    else:
-        prompts = list(seeds)
-    for i, prompt in enumerate(prompts):
-        if not _instruction_text(prompt).strip():
-            raise ValueError(f"Seed {i} is empty: {prompt!r}. Remove it.")
-        if isinstance(prompt, str) != isinstance(prompts[0], str):
-            raise ValueError(
-                f"Seed {i} is {prompt!r} and seed 0 is {prompts[0]!r}; give all as text or all as messages."
-            )
-    return prompts
-
-
-def _instruction_text(prompt: Prompt) -> str:
-    return prompt if isinstance(prompt, str) else prompt[-1]["content"]

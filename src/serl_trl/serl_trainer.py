@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from accelerate.logging import get_logger
 from datasets import Dataset, IterableDataset
-from trl import GRPOTrainer
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from .advantages import ADVANTAGE_ESTIMATORS
@@ -15,6 +14,7 @@ from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
 from .generation import swapped
 from .group_votes import GroupVotes
+from .guarded_trainer import GuardedGRPOTrainer
 from .instruction_feed import InstructionFeed
 from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
@@ -28,14 +28,14 @@ logger = get_logger(__name__)
 ROW_MEAN_LOSSES = ("grpo", "sapo", "dr_grpo", "luspo")  # TRL divides these by rows, not by tokens
 
 
-class SeRLTrainer(GRPOTrainer):
+class SeRLTrainer(GuardedGRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
     What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
-    TRL's.
+    TRL's, but for checkpoints ([`ResumableGRPOTrainer`]) and for numbers that are not finite ([`GuardedGRPOTrainer`]).
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
@@ -123,6 +123,7 @@ class SeRLTrainer(GRPOTrainer):
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
         self._kept_tokens: torch.Tensor | int = 0  # of this process since the last optimiser step
         if slots is not None:
+            self.shared_states["instructions"] = slots
             self.add_callback(RegenerationCallback(self))
             if args.instruction_presence_penalty and not self.use_vllm:
                 logger.warning(

@@ -74,7 +74,7 @@ _LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Ans
     r"####|\bAns\b\s*[.:=]|^A:(?=\s)"
     r"|^[^\w\n]{0,12}(?:(?:Solution|Result)s?:[ \t]*(?=\$|\\\(|\\\[|\*\*|-?[\d.]{1,40}\s*$)"
     r"|Final\s(?:\w{1,20}\s)?\w{1,20}:(?=\s))"
-    r"|(?<![A-Za-z])(?<!\byour\s)(?P<final>final[\s_]{1,2})?"
+    r"|(?<![A-Za-z])(?<!\byour\s)(?<!\bnot an\s)(?<!\bnot the\s)(?P<final>final[\s_]{1,2})?"
     r"(?:answers?(?![ \t]+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
     rf"(?:\s*{_ARROW}\s"
     r"|(?:(?!\\f?box|\bnot\b|\bcannot\b|n't\b)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
@@ -161,12 +161,13 @@ _SENTENCE_END = re.compile(  # 12. Then; 12 but; 12 (a dozen); 12, as; 12 and sh
     r"|\s+and\s+(?:she|he|it|they|we|the|this|there)\b"
 )
 _FILLER = re.compile(  # the answer is *therefore approximately* 12
-    r"(?:(?:therefore|thus|then|also|probably|most likely|likely|definitely|now|of course|, I think|I think|approximately"
-    r"|about|roughly|simply|just|only|exactly|equal to|(?:written|expressed) as|indeed|clearly|the (?:number|value))\b[\s,:]*)+",
+    r"(?:(?:therefore|thus|then|also|actually|in fact|really|indeed|probably|most likely|likely|definitely|now|of course|, I think|I think|approximately"
+    r"|about|roughly|simply|just|only|exactly|equal to|(?:written|expressed) as|clearly|the (?:number|value))\b[\s,:]*)+",
     re.IGNORECASE,
 )
 NOT_AN_ANSWER = re.compile(  # the answer is not ..., greater than 10, ____
-    r"(?:not|that|to|found|obtained|given|in|an?(?=\s+[a-z])|we|by|what|correct|wrong|incorrect|[Tt]he|unclear|unknown"
+    r"(?:not|that|to|found|obtained|given|in|is|an?(?=\s+[a-z])|we|by|what|correct|wrong|incorrect|[Tt]he|unclear|unknown"
+    r"|inside|placed|looking|\([A-Z][a-z]+"
     r"|I(?=\s)|needed|required|(?:greater|less|more|larger|smaller|bigger)\s+than|at (?:least|most)|between)\b|I'm|[?_]|\\_"
 )
 _MAX_PLACEHOLDER_CHARS = 60

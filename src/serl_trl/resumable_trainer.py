@@ -1,0 +1,363 @@
+"""`ResumableGRPOTrainer`: TRL's GRPOTrainer whose checkpoints hold all of a run, and are there whole or not at all."""
+
+import inspect
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate.logging import get_logger
+from accelerate.utils import gather_object
+from safetensors.torch import load_model, save_model
+from transformers import TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+from trl import GRPOConfig, GRPOTrainer
+
+from . import checkpoints
+from .interrupts import Interrupts
+from .run_settings import changed_settings, digest, run_settings
+
+
+logger = get_logger(__name__)
+
+
+class Stateful(Protocol):
+    """Anything with a state of JSON-able data."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, complete and independent of the object."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over a state that another object of its kind gave; tuples have become lists."""
+
+
+class ResumableGRPOTrainer(GRPOTrainer):
+    """
+    [`~trl.GRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
+
+    What TRL and Transformers leave out of a checkpoint is added: the order of the data, the rollouts that are still to
+    be trained on, the count of micro-batches that says when the next rollout is due, metrics and losses that wait for
+    the next log, a synchronised reference model, and whatever is registered in `shared_states` (one and the same on
+    every process) or has a `state_dict` among the rewards (each process its own). Checkpoints are written aside and
+    renamed; only complete ones are resumed from. Ctrl-C and SIGTERM save one more before the run ends.
+
+    Exact means: same versions, machine and number of processes, and a sampler that can be repeated, which vLLM's is not.
+    """
+
+    args: GRPOConfig
+    model: Any
+    train_dataset: Any
+    shared_states: dict[str, Stateful]
+    _buffered_inputs: Any
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.args.enable_jit_checkpoint:
+            raise ValueError(
+                "enable_jit_checkpoint=True saves in the middle of a step, where a run cannot be resumed exactly. Leave "
+                "it out: on SIGTERM this trainer saves at the end of the step anyway."
+            )
+        self.shared_states = {}
+        self._interrupts = Interrupts()
+        self._staging: Path | None = None  # where Trainer writes a checkpoint at the moment
+        self._settings: dict[str, Any] = {}
+        self._resumed: Path | None = None  # the checkpoint whose state is still to be restored
+        self._sampler: Any = None
+        self._order = torch.empty(0)  # state of the sampler's generator as the present epoch began
+        self._epoch_begin = 0  # the step after which it did, or was resumed
+        self._saved_step: int | None = None  # that of this run's last checkpoint
+        self._is_within_epoch = self._is_save_due = self._is_ending = False
+        self.add_callback(_ResumeCallback(self))
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """
+        As [`~transformers.Trainer.train`], from a checkpoint that is known to be complete and to fit.
+
+        Raises:
+            ValueError: If the checkpoint is incomplete or damaged, or was written with other settings.
+            KeyboardInterrupt: After Ctrl-C, once the run is saved. (SIGTERM: SystemExit.)
+        """
+        self._resumed = self.checkpoint_to_resume(resume_from_checkpoint)
+        if self._resumed is not None:
+            self.args.eval_on_start = False  # that of the run's start is in the checkpoint
+        elif former := checkpoints.complete_checkpoints(self._get_output_dir(None)):
+            logger.warning(
+                f"{former[-1]} is of an earlier run. A later resume_from_checkpoint=True takes the highest step, whichever "
+                "run it is of; use another output_dir, or remove the old checkpoints."
+            )
+        with self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext():
+            result = super().train(None if self._resumed is None else str(self._resumed), *args, **kwargs)
+        self._interrupts.obey()
+        return result
+
+    def checkpoint_to_resume(self, choice: str | bool | None) -> Path | None:
+        """
+        The checkpoint that `resume_from_checkpoint` means, once it is known to be complete and to fit this run.
+
+        Args:
+            choice (`str` or `bool`, *optional*): A checkpoint, or `True` for the last complete one in `output_dir`.
+
+        Returns:
+            `Path`, or `None` where the run is not to be resumed.
+
+        Raises:
+            ValueError: If there is none, or it is incomplete or damaged, or was written with other settings.
+        """
+        run_dir = self._get_output_dir(None)
+        self._together(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
+        self._settings = run_settings(self.args, **self._facts())
+        if not choice:
+            return None
+        checkpoint = checkpoints.checkpoint_to_resume(run_dir, choice)
+        self._check_fit(checkpoint)
+        return checkpoint
+
+    # Saving --------------------------------------------------------------------------------------------------------
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Has the checkpoint written aside, adds the rest of the state, and publishes it when every process is done."""
+        run_dir = self._get_output_dir(trial)
+        folder = checkpoints.staged(run_dir, self.state.global_step)
+        try:
+            self._together(lambda: checkpoints.discard(folder) if self.args.should_save else None)
+            self._together(lambda: self._write_checkpoint(folder, model, trial))
+            self._together(lambda: checkpoints.publish(folder) if self.args.should_save else None)
+        except RuntimeError as error:
+            checkpoints.discard(folder)
+            complete = checkpoints.complete_checkpoints(run_dir)
+            remedy = f"resume from {complete[-1]}" if complete else "there is no earlier one"
+            raise RuntimeError(
+                f"The checkpoint of step {self.state.global_step} could not be written: {error}; {remedy}."
+            ) from error
+        self._saved_step = self.state.global_step
+        if self.args.push_to_hub:
+            self._push_from_checkpoint(str(Path(run_dir) / folder.name))
+        if self.args.should_save:
+            rotate_checkpoints(run_dir, self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True)
+
+    def last_checkpoint(self) -> Path:
+        """
+        The checkpoint of the step that is done, which is saved now unless it has been.
+
+        Saved while the next rollout is on its way, the first of an epoch, it goes on with other random numbers.
+        """
+        if self._saved_step != self.state.global_step:
+            self._save_checkpoint(self.model, trial=None)
+        return Path(self._get_output_dir(None)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+
+    def _write_checkpoint(self, folder: Path, model: Any, trial: Any) -> None:
+        run_dir, self._staging = self._get_output_dir(trial), folder.parent
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._staging = None
+        best = self.state.best_model_checkpoint
+        if best is not None and Path(best).parent == folder.parent:
+            self.state.best_model_checkpoint = str(Path(run_dir) / Path(best).name)
+            if self.args.should_save:
+                self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+        if not self.args.save_only_model:
+            self._write_state(folder / checkpoints.STATE)
+
+    def _write_state(self, folder: Path) -> None:
+        if self.args.should_save:
+            checkpoints.write_state(folder, "settings", self._settings)
+            for name, state in self.shared_states.items():
+                checkpoints.write_state(folder, name, state.state_dict())
+            if self._is_reference_kept:
+                save_model(self.accelerator.unwrap_model(self.ref_model), str(folder / "reference.safetensors"))
+        is_rollout_due = self._step % ((self.args.steps_per_generation or 1) * self.num_iterations) == 0
+        buffer: list[dict[str, Any]] = [] if is_rollout_due else self._buffered_inputs
+        own = f"process_{self.accelerator.process_index}"
+        progress = {
+            "step": self._step,
+            "loss": self._tr_loss.item(),
+            "last_logged_step": self._globalstep_last_logged,
+            "metrics": self._metrics,
+            "logs": {name: _plain(values) for name, values in self._logs.items() if name != "images"},
+            "rewards": [reward.state_dict() for reward in self._stateful_rewards()],
+            "buffer": [{k: v for k, v in batch.items() if not torch.is_tensor(v)} for batch in buffer],
+        }
+        checkpoints.write_state(folder, own, progress)
+        tensors = {f"{i}.{k}": v for i, batch in enumerate(buffer) for k, v in batch.items() if torch.is_tensor(v)}
+        generator = getattr(self._sampler, "generator", None)
+        if generator is not None:
+            has_epoch_ended = self.state.epoch % 1 == 0 and self.state.global_step > self._epoch_begin
+            tensors["order"] = generator.get_state() if has_epoch_ended else self._order
+        checkpoints.write_tensors(folder, own, tensors)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """While a checkpoint is written, the place aside."""
+        return super()._get_output_dir(trial) if self._staging is None else str(self._staging)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Waits until the checkpoint is in its place."""
+        if self._staging is None:
+            super()._push_from_checkpoint(checkpoint_folder)
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        """
+        Puts off what is due to be saved on the last step of an epoch until the epoch has ended.
+
+        A run that is resumed there begins with the next epoch: what callbacks do and log as the present one ends must
+        be in the checkpoint. A run that ends on a signal has been saved, and logs nothing that it would not have logged.
+        """
+        if self._is_within_epoch and self.state.epoch % 1 == 0:
+            self._is_save_due, self.control.should_save = self.control.should_save, False
+        elif not self._is_within_epoch:
+            if self._is_ending and not self._is_save_due:
+                return
+            self.control.should_save |= self._is_save_due
+            self._is_save_due = False
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+
+    def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
+        """Ends a run that a signal has stopped without the logs of a run that has come to its end."""
+        if self._is_ending and self.state.global_step < self.state.max_steps:
+            self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
+            self._finish_current_push()
+            self._interrupts.obey()
+        return super()._finalize_training(*args, **kwargs)
+
+    def _together(self, act: Callable[[], Any]) -> None:
+        """
+        Runs something on every process, and waits until all have done it.
+
+        Raises:
+            RuntimeError: On every process, if it failed on one: nobody waits for a process that has given up.
+        """
+        error = None
+        try:
+            act()
+        except Exception as caught:
+            error = caught
+        failures = [name for name in gather_object([f"{type(error).__name__}: {error}" if error else ""]) if name]
+        if failures:
+            raise RuntimeError(failures[0]) from error
+
+    # Resuming ------------------------------------------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, Any]:
+        """What must be the same in the run that resumes, beyond the settings."""
+        prompts = getattr(self.train_dataset, "seeds", None)
+        shapes = [[n, list(p.shape)] for n, p in self.model.named_parameters() if p.requires_grad]
+        return {
+            "num_processes": self.accelerator.num_processes,
+            "num_rows": len(self.train_dataset),
+            "prompts": digest(self.train_dataset["prompt"] if prompts is None else prompts),
+            "trainable_parameters": f"{len(shapes)} tensors, {digest(shapes)}",
+        }
+
+    def _check_fit(self, checkpoint: Path) -> None:
+        folder = checkpoint / checkpoints.STATE
+        if not folder.is_dir():
+            raise ValueError(
+                f"{checkpoint} holds a model only (save_only_model=True): a run cannot be resumed from it. Start a new run "
+                "from this model."
+            )
+        changes = changed_settings(checkpoints.read_state(folder, "settings"), self._settings)
+        if changes:
+            logger.warning(
+                f"{checkpoint} was written with other settings ({', '.join(changes)}): the run goes on, but not as the "
+                "run that was never stopped."
+            )
+        if self.args.ignore_data_skip:
+            logger.warning("ignore_data_skip=True: the resumed run begins its epoch anew, with other random numbers.")
+
+    def _restore(self, checkpoint: Path) -> None:
+        """Puts the state of the checkpoint where Trainer, by now, has put zeros."""
+        folder = checkpoint / checkpoints.STATE
+        own = f"process_{self.accelerator.process_index}"
+        progress, tensors = checkpoints.read_state(folder, own), checkpoints.read_tensors(folder, own)
+        for name, state in self.shared_states.items():
+            state.load_state_dict(checkpoints.read_state(folder, name))
+        for reward, state in zip(self._stateful_rewards(), progress["rewards"], strict=True):
+            reward.load_state_dict(state)
+        if self._is_reference_kept:
+            load_model(self.accelerator.unwrap_model(self.ref_model), str(folder / "reference.safetensors"))
+        self._step, self._saved_step = progress["step"], self.state.global_step
+        self._tr_loss += progress["loss"]
+        self._globalstep_last_logged = progress["last_logged_step"]
+        _refill(self._metrics, progress["metrics"])
+        _refill(self._logs, progress["logs"])
+        order = tensors.pop("order", None)
+        if order is not None:
+            self._sampler.generator.set_state(order)
+        self._buffered_inputs = progress["buffer"] or None
+        for key, tensor in tensors.items():
+            i, name = key.split(".", 1)
+            self._buffered_inputs[int(i)][name] = tensor.to(self.accelerator.device)
+
+    @property
+    def _is_reference_kept(self) -> bool:
+        """Whether the reference moves, and one process has all of it."""
+        return self.args.sync_ref_model and not (self.is_deepspeed_enabled or self.is_fsdp_enabled)
+
+    def _is_interrupted(self) -> bool:
+        """Whether a process has received a signal, by which all of them end then."""
+        received = self._interrupts.received or 0
+        if self.accelerator.num_processes > 1 and self.args.save_strategy != "no":
+            everyone = self.accelerator.gather(torch.tensor([received], device=self.accelerator.device))
+            received = int(everyone.max())
+        self._interrupts.received = received or None
+        return received > 0
+
+    def _stateful_rewards(self) -> list[Any]:
+        rewards: list[Any] = [inspect.unwrap(reward) for reward in self.reward_funcs if callable(reward)]
+        return [r for r in rewards if hasattr(r, "load_state_dict") and not isinstance(r, torch.nn.Module)]
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        """Keeps the sampler in sight."""
+        self._sampler = super()._get_train_sampler(*args, **kwargs)
+        return self._sampler
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Trains no step more where the checkpoint was the last of a run that ends within an epoch."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
+
+
+class _ResumeCallback(TrainerCallback):
+    """Tells a [`ResumableGRPOTrainer`] where in the training loop it is."""
+
+    def __init__(self, trainer: ResumableGRPOTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.trainer._is_ending = self.trainer._is_save_due = False
+        self.trainer._saved_step = None
+        if self.trainer._resumed is not None:
+            self.trainer._restore(self.trainer._resumed)
+            self.trainer._resumed = None
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.trainer._is_within_epoch, self.trainer._epoch_begin = True, state.global_step
+        generator = getattr(self.trainer._sampler, "generator", None)
+        if generator is not None:
+            self.trainer._order = generator.get_state()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.trainer._is_interrupted():
+            control.should_save = control.should_training_stop = self.trainer._is_ending = True
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        self.trainer._is_within_epoch = False
+
+
+def _plain(values: Any) -> Any:
+    return {name: list(v) for name, v in values.items()} if isinstance(values, dict) else list(values)
+
+
+def _refill(target: Any, values: dict[str, Any]) -> None:
+    """Replaces what lists and deques, or dicts of them, hold."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            target[name].clear()
+            _refill(target[name], value)
+        else:
+            target[name].clear()
+            target[name].extend(value)
