@@ -122,6 +122,7 @@ class SeRLTrainer(GuardedGRPOTrainer):
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
         self._kept_tokens: torch.Tensor | int = 0  # of this process since the last optimiser step
+        self.shared_states["votes"] = self._group_votes
         if slots is not None:
             self.shared_states["instructions"] = slots
             self.add_callback(RegenerationCallback(self))
