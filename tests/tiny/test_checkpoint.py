@@ -6,7 +6,8 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from serl_trl.evaluation import evaluate, generate
-from serl_trl.prompts import Reply, few_shot_prompt, parse_reply
+from serl_trl.prompts import Reply, few_shot_prompt
+from serl_trl.replies import parse_reply
 from serl_trl.tiny import CHECKPOINT, word_problems
 from serl_trl.tiny.word_problems import solve
 
