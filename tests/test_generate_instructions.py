@@ -83,7 +83,7 @@ def test_a_push_that_fails_leaves_the_file(tmp_path, monkeypatch):
 
 
 def test_a_filter_of_ones_own(tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "own_filters.py").write_text(
         "from serl_trl.filters import Verdict\n"
         "class Nothing:\n"
         "    name = 'nothing'\n"
@@ -93,7 +93,7 @@ def test_a_filter_of_ones_own(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"error: The policy wrote 0 usable instructions.*nothing: \d+"):
-        recipe.main([*SHORT, "--output_file", "out.jsonl", "--filters", "mine:nothing"])
+        recipe.main([*SHORT, "--output_file", "out.jsonl", "--filters", "own_filters:nothing"])
     assert not Path("out.jsonl").exists()
 
 
