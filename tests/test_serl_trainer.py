@@ -308,7 +308,7 @@ def test_lora_takes_the_adapter_off_for_the_reference(tmp_path):
         ({"tools": [print]}, "tools"),
         ({"train_dataset": IterableDataset.from_generator(lambda: iter([{"prompt": "?"}]))}, "streaming"),
         ({"train_dataset": ["a", "b"]}, "list"),
-        ({"train_dataset": Dataset.from_dict({"prompt": ["a", "b", "c"]})}, "3 seeds"),
+        ({"train_dataset": Dataset.from_dict({"prompt": ["a", "b", "c"]})}, "3 different seeds"),
         ({"train_dataset": Dataset.from_dict({"text": ["a"] * 9})}, "column 'prompt'"),
     ],
 )
