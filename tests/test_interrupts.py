@@ -33,10 +33,12 @@ def test_a_scheduler_that_repeats_itself_waits():
 
 
 def test_without_a_signal_nothing_happens():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     interrupts = Interrupts()
     with interrupts.noted():
-        pass
-    interrupts.obey()
+        assert signal.getsignal(signal.SIGTERM) != before[0]
+    interrupts.obey()  # would raise
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 def test_other_threads_change_nothing():

@@ -48,17 +48,25 @@ def wait_for(process, happens):
     return False
 
 
-def kill_at_random(run_dir, rng, **kwargs):
-    """Kills a run at work on a step not far ahead, or while it saves that step; says what it was doing."""
-    begun, step = time.time(), last_step(run_dir) + rng.choice([0, 1, 1, 2])
+def seconds_a_step(run_dir):
+    """Of a finished run, by when its checkpoints were complete: a wait in seconds would test the machine's load."""
+    first, *_, last = (path.stat().st_mtime for path in complete_checkpoints(run_dir))
+    return (last - first) / (last_step(run_dir) - 1)
+
+
+def kill_at_random(run_dir, step, step_s, rng, **kwargs):
+    """Kills a run that has saved a step or more, at work on the next or while it saves that; says what it was doing."""
+    begun, step = time.time(), max(step, last_step(run_dir))
     metrics, saving = run_dir / "metrics.jsonl", run_dir / SAVING / f"checkpoint-{step + 1}"
     process = start(run_dir, **kwargs)
     if rng.random() < 0.5:
-        wait_for(process, saving.exists)
-        time.sleep(rng.uniform(0, 0.1))
+        assert wait_for(process, saving.exists)
+        time.sleep(rng.uniform(0, 0.1 * step_s))
     else:  # the file is written anew as training begins
-        wait_for(process, lambda: metrics.exists() and metrics.stat().st_mtime > begun and last_step(run_dir) >= step)
-        time.sleep(rng.uniform(0, 1.5))
+        assert wait_for(
+            process, lambda: metrics.exists() and metrics.stat().st_mtime > begun and last_step(run_dir) >= step
+        )
+        time.sleep(rng.uniform(0, 0.8 * step_s))
     kill(process)
     files = [path.name for path in run_dir.glob(f"{SAVING}/*/*")]
     return f"step {last_step(run_dir)} was saved, {len(files)} files of the next"
@@ -91,9 +99,10 @@ def test_a_run_that_is_killed_while_it_saves_goes_on(tmp_path):
 def test_a_run_that_is_killed_at_random_ends_as_one_that_is_not(tmp_path, num_kills, kwargs):
     kwargs = {"num_train_epochs": 3, **kwargs}
     finish(tmp_path / "whole", **kwargs)
-    rng = random.Random(num_kills)
+    rng, step_s = random.Random(num_kills), seconds_a_step(tmp_path / "whole")
     for number in range(num_kills):
-        print(f"kill {number}:", kill_at_random(tmp_path / "killed", rng, **kwargs))
+        step = number * 11 // num_kills  # of 12, so that no run is at its end before it is killed
+        print(f"kill {number}:", kill_at_random(tmp_path / "killed", step, step_s, rng, **kwargs))
     finish(tmp_path / "killed", **kwargs)
     assert last_step(tmp_path / "killed") == 12
     assert differences(tmp_path / "whole", tmp_path / "killed", 12) == []
