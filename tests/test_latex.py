@@ -63,6 +63,15 @@ def test_rational_inverts_str(value):
     assert canonical_form(str(value)) == str(value)
 
 
+@given(
+    st.from_regex(
+        r"-?(\d{1,4}(\.\d{0,4})?(/\d{1,3})?|\.\d{1,3}|\d?\\frac\{-?\d{1,3}\}\{\d{1,3}\}|\de-?\d)", fullmatch=True
+    ).filter(str.isascii)
+)
+def test_numbers_need_no_rewriting(number):
+    assert canonical_form(number) == canonical_form(f"${number}$")  # the delimiters send it through every rule
+
+
 @pytest.mark.parametrize(
     ("form", "value"),
     [

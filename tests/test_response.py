@@ -84,3 +84,14 @@ def test_boxes(text, contents):
 def test_last_boxes(text, answer):
     boxes = last_boxes(text)
     assert (boxes and boxes[0]) == answer
+
+
+@given(
+    st.text(alphabet="{}\\a $", max_size=12),
+    st.sampled_from([r"\boxed{5}", r"\fbox{5} }", r"{ \boxed{\frac{1}{2}} }"]),
+)
+def test_what_stands_before_the_first_box_changes_no_box(before, text):
+    before = before.rstrip("\\")  # an escaped backslash would belong to the box
+    alone = [text[box.content_start : box.content_end] for box in boxes_of(text)]
+    longer = before + text
+    assert [longer[box.content_start : box.content_end] for box in boxes_of(longer)] == alone

@@ -325,6 +325,8 @@ def canonical_form(answer: str) -> str:
 
 @lru_cache(maxsize=MAX_CACHED)
 def _rewritten(form: str) -> str:
+    if form.isascii() and (value := rational(form)) is not None:
+        return str(value)  # what all the rewriting below comes to
     form = _JOINED_THOUSANDS.sub("", _ascii(form))
     if len(form) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
         return form

@@ -16,6 +16,7 @@ _REPLACED = _FULL_WIDTH | _INVISIBLE
 _CHAT_MARKER = re.compile(
     r"<\|\w{1,20}\|>|</s>|^(?:Human|User|### (?:Instruction|Question|Problem|User)):?(?=[ \n])", re.MULTILINE
 )
+_CHAT_WORDS = ("<|", "</s>", "Human", "User", "### ")
 _SOLUTION_TOKEN = re.compile(r"<\|end_of_thought\|>|<\|channel\|>final<\|message\|>")
 _THOUGHT = r"(?:think(?:ing)?|thought|reasoning)"
 _THOUGHT_START = re.compile(rf"<{_THOUGHT}>|\[THINK\]|\u25c1think\u25b7", re.IGNORECASE)
@@ -55,7 +56,8 @@ def response_of(text: str) -> str:
     text = _FENCE.sub("", text) if "```" in text else text
     text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", text)
     text = _behind_last(_SOLUTION_TOKEN, text)
-    text = next((turn for part in _CHAT_MARKER.split(text) if (turn := part.strip())), "")
+    turns = _CHAT_MARKER.split(text) if any(word in text for word in _CHAT_WORDS) else [text]
+    text = next((turn for part in turns if (turn := part.strip())), "")
     if any(bracket in text for bracket in "<[\u25c1"):
         text = _without_open_thinking(_behind_last(_THOUGHT_END, text))
         text = _tagged(text) or text
@@ -138,9 +140,13 @@ def boxes_of(text: str) -> list[Box]:
     >>> [r"a \boxed{b} c"[box.content_start : box.content_end] for box in boxes_of(r"a \boxed{b} c")]
     ['b']
     """
+    first = text.find("box")
+    if first < 0:
+        return []
+    start = len(text[: text.rfind("\\", 0, first) + 1].rstrip("\\"))  # braces further up enclose boxes or are closed
     opened: list[tuple[int, int] | None] = []  # a box: where it starts and its content does; another brace: None
     found: list[Box] = []
-    for token in _BOX_TOKEN.finditer(text):
+    for token in _BOX_TOKEN.finditer(text, start):
         if token["bare"]:
             found.append(Box(token.start(), token.start("bare"), token.end(), token.end()))
         elif "box" in token[0]:

@@ -109,7 +109,7 @@ _TURNED_LEAD = re.compile(  # 12 is the answer; on a line of its own, several wo
     rf"|^(?:[-*\u2022>]\s)?(?:(?:So|Thus|Hence|Therefore|And),?\s)?({_SEVERAL_WORDS})\s+(?:is|are)\s+{_THE_ANSWER}[.!]?$",
     re.MULTILINE,
 )
-_ANSWER_NOUN = re.compile("answer|solution")
+_ANSWER_NOUNS = (re.compile("answer"), re.compile("solution"))  # a literal is searched for much faster than a choice
 _BEFORE_TURNED = re.compile(  # what stands before the last word of _THE_ANSWER in it
     r"\b(?:is|as|are|makes\s.{1,90})\s+(?:the|our|my)\s+(?:(?:final|correct|right)\s+)?\Z", re.DOTALL
 )
@@ -224,7 +224,8 @@ def _may_be_turned(text: str) -> bool:
     """Whether it is worth looking for `_TURNED_LEAD`, which is slow."""
     return any(
         _BEFORE_TURNED.search(text, max(0, noun.start() - _BEFORE_TURNED_CHARS), noun.start())
-        for noun in _ANSWER_NOUN.finditer(text)
+        for pattern in _ANSWER_NOUNS
+        for noun in pattern.finditer(text)
     )
 
 
