@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,16 @@ ROOT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
 
 
+def launched(script, *arguments, launch=LAUNCH):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [*launch, f"tests/{script}", *map(str, arguments)], cwd=ROOT, env=environment, timeout=600, check=False
+    )
+
+
 def records(script, folder, launch=LAUNCH):
     """What each process of a run saw."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    subprocess.run([*launch, f"tests/{script}", str(folder)], cwd=ROOT, env=environment, check=True, timeout=600)
+    launched(script, folder, launch=launch).check_returncode()
     return [json.loads(path.read_text()) for path in sorted(folder.glob("rank*.json"))]
 
 
@@ -147,3 +154,16 @@ def test_where_one_process_cannot_save_none_waits_for_it(runs):
     assert defect(runs / "again" / "checkpoint-12") is None
     assert not (runs / "again" / "checkpoint-13").exists()
     assert not list((runs / "again").glob("_saving/*"))
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [("reward", "ValueError: the reward cannot read this"), ("step", "MemoryError: the step does not fit")],
+)
+def test_all_processes_end_with_the_error_of_one(tmp_path, place, error):
+    start = time.monotonic()
+    assert launched("distributed_failures.py", tmp_path, place).returncode != 0
+    assert time.monotonic() - start < 120  # a process that waited for the other would wait for half an hour
+    assert (tmp_path / "error1.txt").read_text() == error
+    assert (tmp_path / "error0.txt").read_text() == f"RuntimeError: Process 1 failed with {error}"

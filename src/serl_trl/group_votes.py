@@ -7,9 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
+from trl.trainer.utils import get_callable_name, is_async_callable
 
 from .diagnostics import reward_alignment, vote_metrics
+from .failures import together
 from .generation import rollouts, swapped
 from .prompts import Prompt
 from .random_state import isolated_random_state
@@ -50,13 +54,14 @@ class GroupVotes:
 
     def wrap(self, reward: Any) -> Any:
         """
-        What TRL calls in the place of a reward: any but a [`MajorityVoteReward`] is left as it is.
+        What TRL calls in the place of a reward: of other functions than a [`MajorityVoteReward`], the same, but an error
+        of one process ends all of them. Reward models and coroutines are left as they are.
 
         Raises:
             ValueError: If fewer are to vote than are in a group.
         """
         if not isinstance(reward, MajorityVoteReward):
-            return reward
+            return _ended_together(reward)
         if reward.num_votes is not None and reward.num_votes < self.args.num_generations:
             raise ValueError(
                 f"num_votes is {reward.num_votes}, below num_generations={self.args.num_generations}, but every "
@@ -193,3 +198,17 @@ class GroupVotes:
         self._cost["serl/vote/further_votes_tokens"] += num_tokens
         self._cost["serl/vote/further_votes_s"] += time.perf_counter() - start_s
         return [[rollout.completion for rollout in group] for group in sampled]
+
+
+def _ended_together(reward: Any) -> Any:
+    """Of several processes, a reward function that ends all with the error of any; what TRL knows it by stays."""
+    is_alone = PartialState().num_processes == 1
+    if is_alone or isinstance(reward, str | torch.nn.Module) or is_async_callable(reward):
+        return reward
+
+    @functools.wraps(reward)
+    def rewards(*args: Any, **kwargs: Any) -> list[float | None]:
+        return together(lambda: reward(*args, **kwargs))
+
+    rewards.__name__ = get_callable_name(reward)
+    return rewards

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from accelerate.logging import get_logger
 
 from .drift import drift_warning
+from .failures import together
 from .filters import DifficultyGate, Verdict
 from .generation import model_mode, rollouts, written_replies
 from .instructions import read_instructions
@@ -80,8 +81,7 @@ class InstructionFeed:
     def save(self) -> Path:
         """Files the iteration's instructions, as far as they are written and voted on."""
         path = self._path(self.dataset.iteration)
-        if self.trainer.is_world_process_zero():
-            self.dataset.save(path)
+        together(lambda: self.dataset.save(path) if self.trainer.is_world_process_zero() else None)
         return path
 
     def recall(self) -> None:

@@ -1,14 +1,12 @@
 """`ResumableGRPOTrainer`: TRL's GRPOTrainer whose checkpoints hold all of a run, and are there whole or not at all."""
 
 import inspect
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from accelerate.logging import get_logger
-from accelerate.utils import gather_object
 from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
@@ -16,6 +14,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from trl import GRPOConfig, GRPOTrainer
 
 from . import checkpoints
+from .failures import shared_failure, together
 from .interrupts import Interrupts
 from .run_settings import changed_settings, digest, run_settings
 
@@ -87,7 +86,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
                 f"{former[-1]} is of an earlier run. A later resume_from_checkpoint=True takes the highest step, whichever "
                 "run it is of; use another output_dir, or remove the old checkpoints."
             )
-        with self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext():
+        with shared_failure(), self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext():
             result = super().train(None if self._resumed is None else str(self._resumed), *args, **kwargs)
         self._interrupts.obey()
         return result
@@ -106,7 +105,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             ValueError: If there is none, or it is incomplete or damaged, or was written with other settings.
         """
         run_dir = self._get_output_dir(None)
-        self._together(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
+        together(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
         self._settings = run_settings(self.args, **self._facts())
         if not choice:
             return None
@@ -121,10 +120,10 @@ class ResumableGRPOTrainer(GRPOTrainer):
         run_dir = self._get_output_dir(trial)
         folder = checkpoints.staged(run_dir, self.state.global_step)
         try:
-            self._together(lambda: checkpoints.discard(folder) if self.args.should_save else None)
-            self._together(lambda: self._write_checkpoint(folder, model, trial))
-            self._together(lambda: checkpoints.publish(folder) if self.args.should_save else None)
-        except RuntimeError as error:
+            together(lambda: checkpoints.discard(folder) if self.args.should_save else None)
+            together(lambda: self._write_checkpoint(folder, model, trial))
+            together(lambda: checkpoints.publish(folder) if self.args.should_save else None)
+        except Exception as error:
             checkpoints.discard(folder)
             complete = checkpoints.complete_checkpoints(run_dir)
             remedy = f"resume from {complete[-1]}" if complete else "there is no earlier one"
@@ -220,22 +219,6 @@ class ResumableGRPOTrainer(GRPOTrainer):
             self._finish_current_push()
             self._interrupts.obey()
         return super()._finalize_training(*args, **kwargs)
-
-    def _together(self, act: Callable[[], Any]) -> None:
-        """
-        Runs something on every process, and waits until all have done it.
-
-        Raises:
-            RuntimeError: On every process, if it failed on one: nobody waits for a process that has given up.
-        """
-        error = None
-        try:
-            act()
-        except Exception as caught:
-            error = caught
-        failures = [name for name in gather_object([f"{type(error).__name__}: {error}" if error else ""]) if name]
-        if failures:
-            raise RuntimeError(failures[0]) from error
 
     # Resuming ------------------------------------------------------------------------------------------------------
 

@@ -273,9 +273,12 @@ class SeRLTrainer(GuardedGRPOTrainer):
         if self.model.training:
             mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
             self._kept_tokens = self._kept_tokens + mask.sum()
-        with swapped(self, beta=0.0 if self.args.is_kl_in_reward else self.beta):
-            loss = super()._compute_loss(model, inputs)
-        return loss * inputs.get("row_scale", 1.0)
+        scale = inputs.get(
+            "row_scale", 1.0
+        )  # of the policy's and the KL's terms; an entropy bonus is a mean over tokens
+        beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
+        with swapped(self, beta=beta):
+            return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * scale})
 
     def drop_empty_gradients(self, model: torch.nn.Module) -> None:
         """Removes the gradients of a step on which nothing was kept anywhere, lest momentum alone move weights."""

@@ -1,0 +1,92 @@
+"""Errors of one process of several: all of them end with it, and none waits for one that has given up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch.distributed as dist
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from torch.distributed.distributed_c10d import _get_default_store
+
+
+Result = TypeVar("Result")
+
+_FAILURE = "serl_trl/failure"
+_LOST_CONNECTION = ("gloo", "NCCL", "onnection closed", "onnection reset")  # what errors of a broken group speak of
+
+
+def together(act: Callable[[], Result]) -> Result:
+    """
+    Runs something on every process, and waits until all have done it.
+
+    Args:
+        act (`Callable[[], Result]`): What each process does on its own; it must not communicate.
+
+    Returns:
+        What `act` returned on this process.
+
+    Raises:
+        Exception: On the process where `act` failed, its own error.
+        RuntimeError: On the others, with the error of the first process where it failed.
+
+    Example:
+
+    ```python
+    >>> together(lambda: 1 + 1)
+    2
+
+    ```
+    """
+    error, result = None, []
+    try:
+        result.append(act())
+    except Exception as caught:
+        error = caught
+    messages = gather_object([_message(error) if error else None])
+    if error is not None:
+        raise error
+    if any(messages):
+        raise RuntimeError(next(message for message in messages if message))
+    return result[0]
+
+
+@contextmanager
+def shared_failure() -> Iterator[None]:
+    """
+    Lets every process know with which error another has left the block.
+
+    A process that waits for one that is gone sees no more than a lost connection. Here the error is left in the store of
+    the process group, which outlives its processes where a launcher holds it, and taken from there.
+
+    Raises:
+        RuntimeError: In the place of a lost connection: the error of the process that was the first to fail.
+    """
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        yield
+        return
+    store = _get_default_store()
+    try:
+        yield
+    except Exception as error:
+        cause = None
+        try:
+            if not _is_lost_connection(error):
+                store.set(_FAILURE, _message(error))
+            elif store.check([_FAILURE]):
+                cause = store.get(_FAILURE).decode()
+        except dist.DistError:
+            raise error from None  # the store has gone with the process that held it
+        if cause is not None:
+            raise RuntimeError(cause) from error
+        raise
+
+
+def _message(error: Exception) -> str:
+    return f"Process {PartialState().process_index} failed with {type(error).__name__}: {error}"
+
+
+def _is_lost_connection(error: Exception) -> bool:
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in _LOST_CONNECTION)
+    )
