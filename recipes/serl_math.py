@@ -5,6 +5,8 @@
     accelerate launch recipes/serl_math.py --config recipes/configs/smollm2_cpu.yaml --seed_file prompts.jsonl
     accelerate launch recipes/serl_math.py --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct \
         --dataset_name openai/gsm8k --dataset_config main --output_dir runs/gsm8k
+    python recipes/serl_math.py --config recipes/configs/llama3.2_3b.yaml --seed_file prompts.jsonl --dry_run \
+        --plan_for accelerate_configs/deepspeed_zero3.yaml --plan_device_gb 48    what it would do and need
 
 Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
 `--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
@@ -28,7 +30,8 @@ from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
-from recipe_inputs import load_held_out, load_model, load_seeds, load_template  # beside this file
+import dry_run  # beside this file, like recipe_inputs
+from recipe_inputs import load_held_out, load_model, load_seeds, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
@@ -300,12 +303,16 @@ def build_trainer(job: Job) -> SeRLTrainer:
 
 def main(flags: list[str]) -> None:
     """Parses flags and YAML, and ends with one line if something is wrong with what the user gave."""
-    kinds: Any = (SeRLScriptArguments, SeRLConfig, ModelConfig)
-    parser = TrlParser(kinds, description=__doc__)
     if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
         flags = ["--config", str(DEFAULT_CONFIG), *flags]
     try:
-        job = set_up(*parser.parse_args_and_config(flags, fail_with_unknown_args=True))
+        kinds: Any = (SeRLScriptArguments, dry_run.settings_class(flags), ModelConfig, dry_run.PlanArguments)
+        parser = TrlParser(kinds, description=__doc__)
+        *settings, plan_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        if plan_args.dry_run:
+            dry_run.main(*settings, plan_args)
+            return
+        job = set_up(*settings)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     try:
