@@ -1,160 +1,30 @@
 """`--dry_run`: what a run would do and need, printed before anything is downloaded, trained or written."""
 
 import json
-import os
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from accelerate import PartialState
 from peft import get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from trl import ModelConfig, get_peft_config
 
-from recipe_inputs import load_held_out, load_seeds, load_template, smollm2_source  # beside this file
-from serl_trl import SeRLConfig
-from serl_trl.answers import ANSWER_TYPES
-from serl_trl.cost_model import (
-    SHARDINGS,
-    Memory,
-    ModelSize,
-    Setup,
-    checkpoint_bytes,
-    communication,
-    largest,
-    memory,
-    readable,
-    vllm_memory,
-)
+from plan_arguments import PlanArguments, device_bytes, launch_of  # beside this file, like recipe_inputs
+from recipe_inputs import load_held_out, load_seeds, load_template, smollm2_source
+from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes, communication, readable
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
+from serl_trl.memory_model import Memory, largest, memory, vllm_memory
 from serl_trl.tiny import CHECKPOINT
 from serl_trl.work_plan import ACCEPTED, WorkPlan
 
 
-ARCHITECTURES = Path(__file__).parent / "architectures.json"  # of models that the recipes name, for use without the Hub
+ARCHITECTURES = (
+    Path(__file__).parent / "architectures.json"
+)  # of models that the recipes name, for use without the Hub
 PAPER_PROMPT_TOKENS = 1024
-
-
-@dataclass
-class PlanArguments:
-    """What is planned, and for which machines."""
-
-    dry_run: bool = field(
-        default=False,
-        metadata={"help": "Print the plan (steps, rollouts, tokens, memory, communication) and train nothing."},
-    )
-    plan_for: str | None = field(
-        default=None,
-        metadata={"help": "Plan for the processes and the sharding of this configuration of accelerate."},
-    )
-    plan_processes: int | None = field(
-        default=None, metadata={"help": "Plan for this many processes instead of those of --plan_for."}
-    )
-    plan_device_gb: float | None = field(
-        default=None,
-        metadata={"help": "Memory of a device in GB, such as 24, 48 or 80. Default: that of the one present."},
-    )
-    plan_prompt_tokens: int | None = field(
-        default=None,
-        metadata={"help": "Tokens of a prompt. Default: of the longest one given, else 1024 (paper: at most 1024)."},
-    )
-
-    def __post_init__(self):
-        given = [name for name in ("plan_for", "plan_processes", "plan_device_gb") if getattr(self, name) is not None]
-        if given and not self.dry_run:
-            raise ValueError(f"--{given[0]} is for a plan only; add --dry_run.")
-        for name in ("plan_processes", "plan_device_gb", "plan_prompt_tokens"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"--{name} is {value}; it is a positive number.")
-
-
-# For which machines ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Launch:
-    """Processes and sharding, of a configuration of accelerate or of the processes that are running."""
-
-    num_processes: int
-    sharding: str
-    is_optimiser_elsewhere: bool = False
-
-    @classmethod
-    def of_file(cls, path: str) -> "Launch":
-        """As a YAML file for `accelerate launch` has it."""
-        if not Path(path).is_file():
-            raise ValueError(f"There is no file {path}; give a configuration of accelerate (accelerate_configs/*.yaml).")
-        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(settings, dict) or "distributed_type" not in settings:
-            raise ValueError(f"{path} has no 'distributed_type'; give a configuration of accelerate.")
-        kind, number = str(settings["distributed_type"]), int(settings.get("num_processes") or 1)
-        if kind == "DEEPSPEED":
-            deepspeed = settings.get("deepspeed_config") or {}
-            elsewhere = deepspeed.get("offload_optimizer_device") not in (None, "none")
-            return cls(number, _known(f"zero{deepspeed.get('zero_stage')}", path), elsewhere)
-        if kind == "FSDP":
-            version = (settings.get("fsdp_config") or {}).get("fsdp_version")
-            return cls(number, _known(f"fsdp{version}", path))
-        return cls(number, "ddp")
-
-    @classmethod
-    def present(cls) -> "Launch":
-        """As accelerate has started this process."""
-        number, origin = PartialState().num_processes, "The configuration of accelerate"
-        if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
-            elsewhere = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
-            return cls(number, _known(f"zero{os.environ.get('ACCELERATE_DEEPSPEED_ZERO_STAGE')}", origin), elsewhere)
-        if os.environ.get("ACCELERATE_USE_FSDP") == "true":
-            return cls(number, _known(f"fsdp{os.environ.get('FSDP_VERSION')}", origin))
-        return cls(number, "ddp")
-
-
-def _known(sharding: str, origin: str) -> str:
-    if sharding not in SHARDINGS:
-        raise ValueError(f"{origin} has the sharding {sharding}; a plan knows {', '.join(SHARDINGS)}.")
-    return sharding
-
-
-def launch_of(plan_args: PlanArguments) -> Launch:
-    """The launch that is planned for."""
-    launch = Launch.of_file(plan_args.plan_for) if plan_args.plan_for else Launch.present()
-    if plan_args.plan_processes is None:
-        return launch
-    return Launch(plan_args.plan_processes, launch.sharding, launch.is_optimiser_elsewhere)
-
-
-def settings_class(flags: list[str]) -> type[SeRLConfig]:
-    """`SeRLConfig`, for the number of processes that the flags plan for: batches are divided among them at once."""
-    values = {
-        name: flags[flags.index(f"--{name}") + 1]
-        for name in ("plan_for", "plan_processes")
-        if f"--{name}" in flags[:-1]
-    }
-    if "--dry_run" not in flags or not values:
-        return SeRLConfig
-    processes = int(values["plan_processes"]) if values.get("plan_processes", "").isdigit() else None
-    number = launch_of(PlanArguments(dry_run=True, plan_for=values.get("plan_for"), plan_processes=processes))
-
-    @dataclass
-    class PlannedConfig(SeRLConfig):
-        __doc__ = SeRLConfig.__doc__
-        world_size = property(lambda self: number.num_processes)
-
-    return PlannedConfig
-
-
-def device_bytes(plan_args: PlanArguments, training_args: Any, num_processes: int) -> float:
-    """Memory of a device; of a CPU a process has its part."""
-    if plan_args.plan_device_gb is not None:
-        return plan_args.plan_device_gb * 1e9
-    if torch.cuda.is_available() and not training_args.use_cpu:
-        return float(torch.cuda.get_device_properties(0).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / num_processes
 
 
 # The model ---------------------------------------------------------------------------------------------------------
@@ -237,6 +107,8 @@ class Plan:
 def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, plan_args: PlanArguments) -> Plan:
     """Builds what can be built without weights; raises ValueError for whatever is wrong with the input."""
     launch, notes = launch_of(plan_args), []
+    if training_args.world_size != launch.num_processes:
+        raise ValueError("--plan_for and --plan_processes belong on the command line, not into a YAML file.")
     check_filters(imported_object(name, "--filters") for name in script_args.filters)
     load_held_out(script_args)
     model, origin = meta_model(model_args, training_args)
@@ -273,7 +145,9 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
         is_optimiser_elsewhere=launch.is_optimiser_elsewhere,
     )
     num_rows = training_args.num_instructions if training_args.self_instruct else len(seeds)
-    work = WorkPlan.from_config(training_args, num_rows, script_args.num_votes, launch.num_processes)
+    has_vote = "vote" in script_args.reward_funcs
+    number = launch.num_processes
+    work = WorkPlan.from_config(training_args, num_rows, script_args.num_votes, number, has_vote=has_vote)
     return Plan(str(model_args.model_name_or_path), origin, ModelSize.of(model), setup, work, len(seeds), notes)
 
 
@@ -285,7 +159,9 @@ def warnings_of(plan: Plan) -> list[str]:
     if need > 0.9 * setup.device_bytes:
         word = "more than" if need > setup.device_bytes else "close to"
         remedies = [
-            "" if setup.sharding in ("fsdp2", "zero3") else "shard the model (accelerate_configs/fsdp2.yaml, deepspeed_zero3.yaml)",
+            ""
+            if setup.sharding in ("fsdp2", "zero3")
+            else "shard the model (accelerate_configs/fsdp2.yaml, deepspeed_zero3.yaml)",
             "" if plan.model.is_adapted else "train an adapter (--use_peft)",
             "" if plan.work.micro_batch_size == 1 else "lower --per_device_train_batch_size",
             "lower --vllm_gpu_memory_utilization" if setup.vllm_share and phase == "rollout" else "",
@@ -322,10 +198,13 @@ def print_plan(plan: Plan) -> None:
     line("iterations", f"{work.num_iterations:g}")
     line("optimiser steps", f"{work.num_steps:,}", f"{work.num_steps_per_iteration:,} an iteration")
     line("warm-up steps", f"{work.num_warmup_steps:,}")
-    line("generation batches", f"{work.num_batches:,}", f"of {work.num_groups} prompts x {work.group_size} completions")
+    line(
+        "generation batches", f"{work.num_batches:,}", f"of {work.num_groups} prompts x {work.group_size} completions"
+    )
     if work.num_wanted:
         line("seeds", f"{plan.num_seeds:,}")
-        line("instructions an iteration", f"{work.num_wanted:,}", f"by at most {work.max_replies_per_iteration:,} replies")
+        number = work.num_instructions_per_iteration
+        line("instructions an iteration", f"{number:,}", f"by at most {work.max_replies_per_iteration:,} replies")
     line("rounds of refill a batch, at most", f"{work.max_refill_rounds}")
     line("rollouts to train on, at most", f"{work.num_trained:,}")
     line("rollouts, at most", f"{work.max_rollouts:,}")
@@ -365,9 +244,8 @@ def print_plan(plan: Plan) -> None:
         print(f"warning: {warning}")
 
 
-def main(script_args: Any, training_args: Any, model_args: ModelConfig, plan_args: PlanArguments) -> None:
+def main(plan_args: PlanArguments, script_args: Any, training_args: Any, model_args: ModelConfig) -> None:
     """Prints the plan, on one process."""
     plan = make_plan(script_args, training_args, model_args, plan_args)
     if PartialState().is_main_process:
         print_plan(plan)
-        sys.stdout.flush()

@@ -30,7 +30,8 @@ from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
-import dry_run  # beside this file, like recipe_inputs
+import dry_run  # beside this file, like the next two
+from plan_arguments import PlanArguments, planned
 from recipe_inputs import load_held_out, load_model, load_seeds, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
@@ -306,11 +307,11 @@ def main(flags: list[str]) -> None:
     if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
         flags = ["--config", str(DEFAULT_CONFIG), *flags]
     try:
-        kinds: Any = (SeRLScriptArguments, dry_run.settings_class(flags), ModelConfig, dry_run.PlanArguments)
+        kinds: Any = (SeRLScriptArguments, planned(SeRLConfig, flags), ModelConfig, PlanArguments)
         parser = TrlParser(kinds, description=__doc__)
         *settings, plan_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
         if plan_args.dry_run:
-            dry_run.main(*settings, plan_args)
+            dry_run.main(plan_args, *settings)
             return
         job = set_up(*settings)
     except (ValueError, FileNotFoundError) as error:

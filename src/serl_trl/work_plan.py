@@ -25,7 +25,8 @@ class WorkPlan:
         num_steps (`int`): Optimiser steps of the run.
         num_warmup_steps (`int`): Those of them on which the learning rate still rises.
         num_iterations (`float`): Iterations, of which the last may be cut short by `max_steps`.
-        num_wanted (`int`): Instructions written for an iteration, the reserve among them; 0 where none are written.
+        num_requests (`int`): How often in an iteration instructions are written; 0 where none are.
+        num_wanted (`int`): Instructions that are wanted each time, the reserve among them.
         max_refill_rounds (`int`): Most rounds of rollouts after the first of a batch.
         ahead (`bool`): Whether instructions are voted on as they are written.
         micro_batch_size (`int`): Completions of one forward pass on a process.
@@ -47,6 +48,7 @@ class WorkPlan:
     num_steps: int
     num_warmup_steps: int
     num_iterations: float
+    num_requests: int
     num_wanted: int
     max_refill_rounds: int
     ahead: bool
@@ -60,7 +62,9 @@ class WorkPlan:
     max_instruction_length: int
 
     @classmethod
-    def from_config(cls, args: Any, num_rows: int, num_votes: int | None = None, num_processes: int = 1) -> "WorkPlan":
+    def from_config(
+        cls, args: Any, num_rows: int, num_votes: int | None = None, num_processes: int = 1, *, has_vote: bool = True
+    ) -> "WorkPlan":
         """
         The plan of a configuration.
 
@@ -69,6 +73,7 @@ class WorkPlan:
             num_rows (`int`): Prompts of an epoch: `num_instructions`, or the dataset's length without self-instruction.
             num_votes (`int`, *optional*): Completions that vote on each prompt. Default: `num_generations`.
             num_processes (`int`, *optional*, defaults to `1`): Processes.
+            has_vote (`bool`, *optional*, defaults to `True`): Whether a reward votes; else no group is replaced.
 
         Raises:
             ValueError: If an epoch does not hold one generation batch.
@@ -85,8 +90,9 @@ class WorkPlan:
         steps_per_iteration = math.ceil(num_batches * generate_every / accumulation)
         num_steps = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * steps_per_iteration)
         whole, rest = divmod(num_steps, steps_per_iteration)
-        is_refilled = args.self_instruct and args.is_refilled
+        is_refilled = args.self_instruct and args.is_refilled and has_vote
         reserve = args.reserve_fraction if is_refilled else 0.0
+        num_requests, num_slots = (num_batches, num_groups) if args.regenerate == "step" else (1, num_rows)
         has_reference = args.beta != 0
         has_old = accumulation % generate_every != 0 or (args.use_vllm and args.vllm_importance_sampling_correction)
         return cls(
@@ -100,9 +106,10 @@ class WorkPlan:
             num_steps=num_steps,
             num_warmup_steps=args.get_warmup_steps(num_steps),
             num_iterations=num_steps / steps_per_iteration,
-            num_wanted=math.ceil(num_rows * (1 + reserve)) if args.self_instruct else 0,
+            num_requests=num_requests if args.self_instruct else 0,
+            num_wanted=math.ceil(num_slots * (1 + reserve)) if args.self_instruct else 0,
             max_refill_rounds=args.max_refill_rounds if is_refilled else 0,
-            ahead=args.self_instruct and args.is_gated and args.difficulty_filter == "ahead",
+            ahead=args.self_instruct and has_vote and args.is_gated and args.difficulty_filter == "ahead",
             micro_batch_size=args.per_device_train_batch_size,
             accumulation=accumulation,
             num_uses=num_uses,
@@ -132,7 +139,7 @@ class WorkPlan:
         if not self.max_refill_rounds:
             return rounds
         # a batch for which the queue has none left rolls out one group, to make up the batch
-        return min(rounds, math.ceil(self.num_iterations) * self.num_wanted + self.num_batches)
+        return min(rounds, math.ceil(self.num_iterations) * self.num_instructions_per_iteration + self.num_batches)
 
     @property
     def max_rollouts(self) -> int:
@@ -144,7 +151,11 @@ class WorkPlan:
         """Groups rolled out where a share `accepted` of them lies inside the band, as long as the queue lasts."""
         per_slot = sum((1 - accepted) ** k for k in range(1 + self.max_refill_rounds))
         expected = self.num_batches * self.num_groups * per_slot
-        return min(expected, self.num_iterations * self.num_wanted) if self.max_refill_rounds else expected
+        return (
+            min(expected, self.num_iterations * self.num_instructions_per_iteration)
+            if self.max_refill_rounds
+            else expected
+        )
 
     def expected_filled(self, accepted: float = ACCEPTED) -> float:
         """Share of the batch that is then trained on."""
@@ -158,11 +169,15 @@ class WorkPlan:
     # Instructions --------------------------------------------------------------------------------------------------
 
     @property
+    def num_instructions_per_iteration(self) -> int:
+        """Instructions written for an iteration, the reserve among them."""
+        return self.num_requests * self.num_wanted
+
+    @property
     def max_replies_per_iteration(self) -> int:
-        """Most replies asked for; the last request may go beyond the eight for each instruction by what it asks for."""
-        if not self.num_wanted:
-            return 0
-        return MAX_REPLIES_PER_INSTRUCTION * self.num_wanted - 1 + min(self.batch_size, self.num_wanted * 5 // 4 + 1)
+        """Most replies asked for; the last call may go beyond the eight for each instruction by what it asks for."""
+        last_call = min(self.batch_size, self.num_wanted * 5 // 4 + 1)
+        return self.num_requests * (MAX_REPLIES_PER_INSTRUCTION * self.num_wanted - 1 + last_call)
 
     @property
     def max_written_tokens(self) -> int:
@@ -171,7 +186,8 @@ class WorkPlan:
 
     def expected_rollouts_ahead(self, accepted: float = ACCEPTED) -> float:
         """Completions that vote on instructions as they are written, where a share `accepted` is kept."""
-        return self.num_iterations * self.num_wanted / accepted * self.num_votes if self.ahead else 0.0
+        num_kept = self.num_iterations * self.num_instructions_per_iteration
+        return num_kept / accepted * self.num_votes if self.ahead else 0.0
 
     # Forward passes ------------------------------------------------------------------------------------------------
 
