@@ -19,6 +19,13 @@ PROMPT_FIELDS = ("prompt", "problem", "question")
 MODEL_ALIASES = ("tiny", "smollm2")
 
 
+def check_num_votes(script_args: Any, training_args: Any) -> None:
+    """Raises a ValueError where fewer are to vote than are in a group."""
+    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
+        size = f"--num_generations {training_args.num_generations}"
+        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
+
+
 def load_seeds(script_args: Any, training_args: Any) -> Dataset:
     """The prompts, in a column `prompt`. Without self-instruction `answer` is kept: the votes are measured by it."""
     if script_args.seed_file:

@@ -32,7 +32,7 @@ from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_qu
 
 import dry_run  # beside this file, like the next two
 from plan_arguments import PlanArguments, planned
-from recipe_inputs import load_held_out, load_model, load_seeds, load_template
+from recipe_inputs import check_num_votes, load_held_out, load_model, load_seeds, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
@@ -196,9 +196,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
-    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
-        size = f"--num_generations {training_args.num_generations}"
-        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
+    check_num_votes(script_args, training_args)
     seeds = load_seeds(script_args, training_args)
     held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)

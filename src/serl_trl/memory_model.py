@@ -167,7 +167,8 @@ def _generation(model: ModelSize, setup: Setup, plan: WorkPlan, reserved: float)
 
 def vllm_memory(model: ModelSize, setup: Setup, plan: WorkPlan) -> dict[str, float]:
     """How vLLM's share of a device divides: bfloat16 weights, the rest for keys and values, and how many rows fit at once."""
-    weights = 2 * model.num_parameters / setup.vllm_parallel
+    adapter = model.num_trainable if model.is_adapted else 0  # merged into the weights that vLLM gets
+    weights = 2 * (model.num_parameters - adapter) / setup.vllm_parallel
     cache = setup.vllm_share * setup.device_bytes - weights
     row = 2 * 2 * model.num_layers * model.num_kv_heads * model.head_dim / setup.vllm_parallel
     row *= setup.prompt_tokens + plan.max_completion_length
