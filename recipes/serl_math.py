@@ -5,6 +5,8 @@
     accelerate launch recipes/serl_math.py --config recipes/configs/smollm2_cpu.yaml --seed_file prompts.jsonl
     accelerate launch recipes/serl_math.py --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct \
         --dataset_name openai/gsm8k --dataset_config main --output_dir runs/gsm8k
+    python recipes/serl_math.py --config recipes/configs/llama3.2_3b.yaml --seed_file prompts.jsonl --dry_run \
+        --plan_for accelerate_configs/deepspeed_zero3.yaml --plan_device_gb 48    what it would do and need
 
 Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
 `--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
@@ -28,7 +30,9 @@ from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
-from recipe_inputs import load_held_out, load_model, load_seeds, load_template  # beside this file
+import dry_run  # beside this file, like the next two
+from plan_arguments import PlanArguments, planned
+from recipe_inputs import check_num_votes, load_held_out, load_model, load_seeds, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
@@ -192,9 +196,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
-    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
-        size = f"--num_generations {training_args.num_generations}"
-        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
+    check_num_votes(script_args, training_args)
     seeds = load_seeds(script_args, training_args)
     held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)
@@ -300,12 +302,16 @@ def build_trainer(job: Job) -> SeRLTrainer:
 
 def main(flags: list[str]) -> None:
     """Parses flags and YAML, and ends with one line if something is wrong with what the user gave."""
-    kinds: Any = (SeRLScriptArguments, SeRLConfig, ModelConfig)
-    parser = TrlParser(kinds, description=__doc__)
     if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
         flags = ["--config", str(DEFAULT_CONFIG), *flags]
     try:
-        job = set_up(*parser.parse_args_and_config(flags, fail_with_unknown_args=True))
+        kinds: Any = (SeRLScriptArguments, planned(SeRLConfig, flags), ModelConfig, PlanArguments)
+        parser = TrlParser(kinds, description=__doc__)
+        *settings, plan_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        if plan_args.dry_run:
+            dry_run.main(plan_args, *settings)
+            return
+        job = set_up(*settings)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     try:
