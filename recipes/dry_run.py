@@ -159,6 +159,7 @@ def warnings_of(plan: Plan) -> list[str]:
     phase = max(plan.phases, key=lambda name: plan.phases[name].total)
     if need > 0.9 * setup.device_bytes:
         word = "more than" if need > setup.device_bytes else "close to"
+        is_gathered = setup.sharding == "fsdp2" and phase == "scoring"
         remedies = [
             ""
             if setup.sharding in ("fsdp2", "zero3")
@@ -167,7 +168,8 @@ def warnings_of(plan: Plan) -> list[str]:
             "" if plan.work.micro_batch_size == 1 else "lower --per_device_train_batch_size",
             "lower --vllm_gpu_memory_utilization" if setup.vllm_share and phase == "rollout" else "",
             "set --vllm_enable_sleep_mode" if setup.vllm_share and not setup.does_vllm_sleep else "",
-            "use more processes" if setup.sharding != "ddp" else "",
+            "use DeepSpeed ZeRO-3, which does not gather the reference whole" if is_gathered else "",
+            "use more processes" if setup.sharding != "ddp" and not is_gathered else "",
         ]
         found.append(
             f"{phase} needs about {readable(need)}, {word} the {readable(setup.device_bytes)} of a device: "

@@ -116,6 +116,27 @@ def test_every_yaml_of_the_recipes_parses():
         assert {flag.lstrip("-") for flag in rest if flag.startswith("--")} == set(settings) - known
 
 
+@pytest.mark.parametrize(
+    ("name", "processes"),
+    [("llama3.2_3b", 8), ("llama3.2_3b_lora", 8), ("qwen2.5_7b", 8), ("qwen2.5_7b_lora", 8), ("qwen2.5_0.5b", 1)],
+)
+def test_the_papers_recipes_hold_the_papers_settings(name, processes, monkeypatch):
+    monkeypatch.setattr(SeRLConfig, "world_size", property(lambda self: processes))
+    path = ROOT / "recipes" / "configs" / f"{name}.yaml"
+    args, model_args = TrlParser((SeRLConfig, ModelConfig)).parse_args_and_config(
+        ["--config", str(path)], fail_with_unknown_args=True
+    )
+    # 16 prompts x 16 completions, then 16 optimiser steps of 16 completions
+    assert (args.num_prompts_per_generation, args.num_generations, args.seed) == (16, 16, 42)
+    assert args.per_device_train_batch_size * args.gradient_accumulation_steps * processes == 16
+    assert args.steps_per_generation == 16 * args.gradient_accumulation_steps
+    assert (args.num_train_epochs, args.num_instructions, args.max_completion_length) == (3, 2000, 1024)
+    assert (args.warmup_steps, args.beta, args.temperature) == (0.03, 1e-3, 1.0)
+    assert args.learning_rate == (5e-6 if name.endswith("lora") else 5e-7)
+    assert model_args.use_peft == name.endswith("lora")
+    assert (args.use_vllm, args.vllm_mode, args.gradient_checkpointing) == (True, "colocate", True)
+
+
 def test_every_yaml_for_accelerate_parses():
     from accelerate.commands.config.config_args import load_config_from_file
 

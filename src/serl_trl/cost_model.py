@@ -179,7 +179,7 @@ def readable(num_bytes: float) -> str:
     Example:
 
     ```python
-    >>> readable(12_850_000_000), readable(3_440_000)
+    >>> readable(12_900_000_000), readable(3_440_000)
     ('12.9 GB', '3.4 MB')
 
     ```
