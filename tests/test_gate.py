@@ -5,7 +5,7 @@ import torch
 
 from scripted_rollouts import script
 from test_instruction_feed import SCRIPTED
-from test_serl_trainer import parameters, trainer
+from test_serl_trainer import parameters, snapshots, trainer
 
 
 WITH = [(0, "even"), (1, "hard"), (2, "three"), (3, "easy"), (4, "hard"), (5, "even"), (6, "easy"), (7, "even")]
@@ -29,12 +29,9 @@ def step_by_step(tmp_path, monkeypatch, problems, **settings):
     for model in (run.model, run.ref_model):
         model.double()  # so that the order of a sum does not show
     script(monkeypatch, run, problems)
-    passed = [parameters(run.model)]
-    run.create_optimizer()
-    step = run.optimizer.step
-    run.optimizer.step = lambda *args, **kwargs: (step(*args, **kwargs), passed.append(parameters(run.model)))[0]
+    start, passed = parameters(run.model), snapshots(run)
     run.train()
-    return passed
+    return [start, *passed]
 
 
 @pytest.mark.parametrize("kl_placement", ["reward", "loss"])

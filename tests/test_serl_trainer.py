@@ -64,6 +64,15 @@ def equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
+def snapshots(run):
+    """A list that gets the parameters after each optimiser step of a run that is still to come."""
+    passed = []
+    run.create_optimizer()
+    step = run.optimizer.step
+    run.optimizer.step = lambda *args, **kwargs: (step(*args, **kwargs), passed.append(parameters(run.model)))[0]
+    return passed
+
+
 def rollout(some_trainer):
     """One generation batch of the trainer, as TRL asks for it."""
     some_trainer.model.train()
@@ -204,14 +213,10 @@ def test_kl_in_the_reward_stays_out_of_the_loss(tmp_path):
 def test_nothing_kept_moves_nothing(tmp_path):
     run = trainer(tmp_path, self_instruct=False, max_steps=4, num_train_epochs=2)
     run._group_shares = lambda: [0.5] * 4 if run.state.global_step == 0 else [1.0] * 4
-    snapshots = []
-    run.create_optimizer()
-    step = run.optimizer.step
-    run.optimizer.step = lambda *args, **kwargs: (step(*args, **kwargs), snapshots.append(parameters(run.model)))[0]
-    start = parameters(run.model)
+    start, passed = parameters(run.model), snapshots(run)
     run.train()
-    assert not equal(start, snapshots[0])  # momentum is there from the first step on
-    assert all(equal(snapshots[0], later) for later in snapshots[1:])
+    assert not equal(start, passed[0])  # momentum is there from the first step on
+    assert all(equal(passed[0], later) for later in passed[1:])
     empty = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
     assert empty == [0.0, 1.0, 1.0, 1.0]
 

@@ -1,7 +1,7 @@
 import pytest
 
-from serl_trl import SeRLConfig, self_instruct
-from serl_trl.work_plan import MAX_REPLIES_PER_INSTRUCTION, WorkPlan
+from serl_trl import SeRLConfig
+from serl_trl.work_plan import WorkPlan
 
 
 def plan(num_rows=2000, num_processes=1, num_votes=None, has_vote=True, **settings):
@@ -103,7 +103,3 @@ def test_votes_ahead_are_counted():
 def test_too_few_prompts_are_named():
     with pytest.raises(ValueError, match=r"has 15 prompts, less than the 16"):
         plan(num_rows=15)
-
-
-def test_the_bound_on_replies_is_the_datasets():
-    assert MAX_REPLIES_PER_INSTRUCTION == self_instruct.MAX_REPLIES_PER_INSTRUCTION

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TypeVar
 
 import torch.distributed as dist
 from accelerate import PartialState
 from accelerate.utils import gather_object
-from torch.distributed.distributed_c10d import _get_default_store
 
 
 Result = TypeVar("Result")
 
-_FAILURE = "serl_trl/failure"
+_blocks = count()  # every process enters the same blocks, so that an error is looked for under that of its own
 _LOST_CONNECTION = ("gloo", "NCCL", "onnection closed", "onnection reset")  # what errors of a broken group speak of
 
 
@@ -38,9 +38,9 @@ def together(act: Callable[[], Result]) -> Result:
 
     ```
     """
-    error, result = None, []
+    error = None
     try:
-        result.append(act())
+        result = act()
     except Exception as caught:
         error = caught
     messages = gather_object([_message(error) if error else None])
@@ -48,7 +48,7 @@ def together(act: Callable[[], Result]) -> Result:
         raise error
     if any(messages):
         raise RuntimeError(next(message for message in messages if message))
-    return result[0]
+    return result
 
 
 @contextmanager
@@ -65,16 +65,18 @@ def shared_failure() -> Iterator[None]:
     if not dist.is_initialized() or dist.get_world_size() == 1:
         yield
         return
-    store = _get_default_store()
+    from torch.distributed.distributed_c10d import _get_default_store  # there is no public way to it
+
+    store, key = _get_default_store(), f"serl_trl/failure/{next(_blocks)}"
     try:
         yield
     except Exception as error:
         cause = None
         try:
             if not _is_lost_connection(error):
-                store.set(_FAILURE, _message(error))
-            elif store.check([_FAILURE]):
-                cause = store.get(_FAILURE).decode()
+                store.set(key, _message(error))
+            elif store.check([key]):
+                cause = store.get(key).decode()
         except dist.DistError:
             raise error from None  # the store has gone with the process that held it
         if cause is not None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from trl.trainer.utils import get_callable_name, is_async_callable
 
@@ -61,7 +60,7 @@ class GroupVotes:
             ValueError: If fewer are to vote than are in a group.
         """
         if not isinstance(reward, MajorityVoteReward):
-            return _ended_together(reward)
+            return _ended_together(reward) if self.args.world_size > 1 else reward
         if reward.num_votes is not None and reward.num_votes < self.args.num_generations:
             raise ValueError(
                 f"num_votes is {reward.num_votes}, below num_generations={self.args.num_generations}, but every "
@@ -201,9 +200,8 @@ class GroupVotes:
 
 
 def _ended_together(reward: Any) -> Any:
-    """Of several processes, a reward function that ends all with the error of any; what TRL knows it by stays."""
-    is_alone = PartialState().num_processes == 1
-    if is_alone or isinstance(reward, str | torch.nn.Module) or is_async_callable(reward):
+    """A reward function that ends all processes with the error of any; what TRL knows it by stays."""
+    if isinstance(reward, str | torch.nn.Module) or is_async_callable(reward):
         return reward
 
     @functools.wraps(reward)

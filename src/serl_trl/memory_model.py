@@ -1,7 +1,6 @@
 """The memory of a process in each phase of a run, by part. Arithmetic only."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .cost_model import ModelSize, Setup
@@ -46,55 +45,72 @@ def memory(model: ModelSize, setup: Setup, plan: WorkPlan) -> dict[str, Memory]:
         `dict[str, Memory]`: For `"rollout"`, `"scoring"` (the forward passes without gradients) and `"training"`. What
         PyTorch's allocator loses between its blocks, CUDA's context and NCCL's buffers are not part of it.
     """
+    states = _states(model, setup, plan)
+    phases = {"rollout": states | _generation(model, setup, plan)}
+    if plan.scored_by_policy or plan.scored_by_reference:
+        phases["scoring"] = states | _scoring(model, setup, plan, bool(states["reference"]))
+    phases["training"] = states | _training(model, setup, plan)
+    return {name: Memory(parts) for name, parts in phases.items()}
+
+
+def _states(model: ModelSize, setup: Setup, plan: WorkPlan) -> dict[str, float]:
+    """What is there in every phase."""
     n, whole, trained = setup.num_processes, model.num_parameters, model.num_trainable
-    is_deepspeed, is_sharded = setup.sharding.startswith("zero"), setup.sharding in ("fsdp2", "zero3")
+    is_deepspeed = setup.sharding.startswith("zero")
+    share = n if setup.sharding in ("fsdp2", "zero3") else 1
     weight = setup.compute_bytes if is_deepspeed else setup.weight_bytes
-    share = n if is_sharded else 1
     # FSDP2 keeps what is trained in float32, whatever it was loaded in; PEFT makes adapters float32, but for ZeRO-3
     trained_weight = weight if is_deepspeed or (setup.sharding == "ddp" and not model.is_adapted) else 4
-    states = {
+    moments = (12 if is_deepspeed and setup.is_bf16 else 8) * trained / (1 if setup.sharding == "ddp" else n)
+    return {
         "weights": ((whole - trained) * weight + trained * trained_weight) / share,
         "reference": weight * whole / share * (plan.scored_by_reference and not model.is_adapted),
-        "optimiser": 0.0
-        if setup.is_optimiser_elsewhere
-        else (12 if is_deepspeed and setup.is_bf16 else 8) * trained / (1 if setup.sharding == "ddp" else n),
+        "optimiser": 0.0 if setup.is_optimiser_elsewhere else moments,
     }
-    rows, length = plan.micro_batch_size, setup.prompt_tokens + plan.max_completion_length
-    tokens = rows * length
-    reserved = setup.vllm_share * setup.device_bytes
-    awake = 0.0 if setup.does_vllm_sleep else reserved
-    # autocast's copies of the weights of linear layers, until the forward pass ends
-    casts = setup.compute_bytes * model.num_layers * model.layer_parameters * setup.is_cast
-    gathered = _gathered(model, setup)
-    scored = plan.scored_by_policy or plan.scored_by_reference
+
+
+def _scoring(model: ModelSize, setup: Setup, plan: WorkPlan, has_reference: bool) -> dict[str, float]:
+    """Of the forward passes without gradients."""
+    tokens = _tokens(setup, plan)
     # TRL wraps the reference of FSDP2 as a single unit, which is gathered whole
-    reference = setup.compute_bytes * whole if setup.sharding == "fsdp2" and states["reference"] else 0.0
-    layer = layer_bytes(model, setup)
-    phases = {
-        "rollout": states | _generation(model, setup, plan, reserved),
-        "scoring": {
-            **states,
-            "weights gathered or cast": max(gathered, reference) + casts,
-            "activations": tokens * (model.hidden_size * setup.residual_bytes + layer / 2),
-            "LM head": _tile(model, setup, rows * plan.max_completion_length, tokens, copies=3),
-            "vLLM": awake,
-        }
-        if scored
-        else {},
+    reference = setup.compute_bytes * model.num_parameters if setup.sharding == "fsdp2" and has_reference else 0.0
+    return {
+        "weights gathered or cast": max(_gathered(model, setup), reference) + _cast(model, setup),
+        "activations": tokens * (model.hidden_size * setup.residual_bytes + layer_bytes(model, setup) / 2),
+        "LM head": _tile(model, setup, plan, copies=3),
+        "vLLM": _awake(setup),
     }
+
+
+def _training(model: ModelSize, setup: Setup, plan: WorkPlan) -> dict[str, float]:
+    """Of a micro-batch, forward and backward."""
+    tokens, layer = _tokens(setup, plan), layer_bytes(model, setup)
     kept = model.num_layers * (model.hidden_size * setup.residual_bytes if plan.is_recomputed else layer)
-    head = _tile(model, setup, rows * plan.max_completion_length, tokens, copies=CPU_TILE_COPIES)
+    head = _tile(model, setup, plan, copies=CPU_TILE_COPIES)
     head += 4.0 * model.head_parameters * (not model.is_adapted) + 2 * 4.0 * tokens * model.hidden_size
     at_work = tokens * layer * plan.is_recomputed + working_bytes(model, setup, tokens)
-    phases["training"] = {
-        **states,
+    return {
         "gradients": _gradients(model, setup, plan),
-        "weights gathered or cast": gathered + casts * (0 if plan.is_recomputed else 1),
+        "weights gathered or cast": _gathered(model, setup) + _cast(model, setup) * (not plan.is_recomputed),
         "activations": tokens * kept,
         "LM head or a layer": max(head, at_work),
-        "vLLM": awake,
+        "vLLM": _awake(setup),
     }
-    return {name: Memory(parts) for name, parts in phases.items() if parts}
+
+
+def _tokens(setup: Setup, plan: WorkPlan) -> int:
+    """Of a micro-batch, with its prompts."""
+    return plan.micro_batch_size * (setup.prompt_tokens + plan.max_completion_length)
+
+
+def _awake(setup: Setup) -> float:
+    """What vLLM holds while it does not generate."""
+    return 0.0 if setup.does_vllm_sleep else setup.vllm_share * setup.device_bytes
+
+
+def _cast(model: ModelSize, setup: Setup) -> float:
+    """Autocast's copies of the weights of linear layers, until the forward pass ends."""
+    return float(setup.compute_bytes * model.num_layers * model.layer_parameters * setup.is_cast)
 
 
 def _gradients(model: ModelSize, setup: Setup, plan: WorkPlan) -> float:
@@ -140,11 +156,11 @@ def working_bytes(model: ModelSize, setup: Setup, tokens: int) -> float:
     return inside + 2 * setup.compute_bytes * model.layer_parameters * setup.is_cast
 
 
-def _tile(model: ModelSize, setup: Setup, completion_tokens: int, tokens: int, copies: float) -> float:
+def _tile(model: ModelSize, setup: Setup, plan: WorkPlan, copies: float) -> float:
     """Bytes of the logits that exist at a time: a tile, whatever the batch. On a CPU prompts pass through the head, too."""
-    height = min(tokens if setup.device == "cpu" else completion_tokens, TILE_TOKENS)
+    tokens = _tokens(setup, plan) if setup.device == "cpu" else plan.micro_batch_size * plan.max_completion_length
     floats = copies * min(model.vocab_size, TILE_WORDS) if setup.device == "cpu" else 0
-    return height * (TILE_WORDS * setup.compute_bytes + 4 * floats)
+    return min(tokens, TILE_TOKENS) * (TILE_WORDS * setup.compute_bytes + 4 * floats)
 
 
 def kv_bytes_per_token(model: ModelSize, setup: Setup) -> int:
@@ -153,9 +169,10 @@ def kv_bytes_per_token(model: ModelSize, setup: Setup) -> int:
     return 2 * width * model.num_layers * model.num_kv_heads * model.head_dim
 
 
-def _generation(model: ModelSize, setup: Setup, plan: WorkPlan, reserved: float) -> dict[str, float]:
+def _generation(model: ModelSize, setup: Setup, plan: WorkPlan) -> dict[str, float]:
+    """Of rollouts."""
     if setup.does_vllm_roll_out:
-        return {"vLLM": reserved}
+        return {"vLLM": setup.vllm_share * setup.device_bytes}
     rows = math.ceil(plan.batch_size / setup.num_processes)
     whole = setup.compute_bytes * model.num_parameters if setup.sharding == "zero3" else _gathered(model, setup)
     return {
@@ -173,8 +190,3 @@ def vllm_memory(model: ModelSize, setup: Setup, plan: WorkPlan) -> dict[str, flo
     row = 2 * 2 * model.num_layers * model.num_kv_heads * model.head_dim / setup.vllm_parallel
     row *= setup.prompt_tokens + plan.max_completion_length
     return {"weights": weights, "KV cache": cache, "rows at once": max(0.0, cache // row)}
-
-
-def largest(phases: Iterable[Memory]) -> float:
-    """Bytes of the phase that needs most."""
-    return max(phase.total for phase in phases)

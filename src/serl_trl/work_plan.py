@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from .self_instruct import MAX_REPLIES_PER_INSTRUCTION
 
-MAX_REPLIES_PER_INSTRUCTION = 8  # as self_instruct has it; a test compares the two
+
 ACCEPTED = 0.65  # share of groups inside the band that "expected" means (paper: 60 to 70 percent)
 
 
@@ -24,7 +25,6 @@ class WorkPlan:
         num_steps_per_iteration (`int`): Optimiser steps of an iteration.
         num_steps (`int`): Optimiser steps of the run.
         num_warmup_steps (`int`): Those of them on which the learning rate still rises.
-        num_iterations (`float`): Iterations, of which the last may be cut short by `max_steps`.
         num_requests (`int`): How often in an iteration instructions are written; 0 where none are.
         num_wanted (`int`): Instructions that are wanted each time, the reserve among them.
         max_refill_rounds (`int`): Most rounds of rollouts after the first of a batch.
@@ -47,7 +47,6 @@ class WorkPlan:
     num_steps_per_iteration: int
     num_steps: int
     num_warmup_steps: int
-    num_iterations: float
     num_requests: int
     num_wanted: int
     max_refill_rounds: int
@@ -78,7 +77,7 @@ class WorkPlan:
         Raises:
             ValueError: If an epoch does not hold one generation batch.
         """
-        num_groups = args.generation_batch_size // args.num_generations
+        num_groups = args.num_prompts_per_generation
         num_batches = num_rows // num_groups  # TRL's sampler leaves out what does not fill a batch
         if num_batches == 0:
             raise ValueError(
@@ -105,7 +104,6 @@ class WorkPlan:
             num_steps_per_iteration=steps_per_iteration,
             num_steps=num_steps,
             num_warmup_steps=args.get_warmup_steps(num_steps),
-            num_iterations=num_steps / steps_per_iteration,
             num_requests=num_requests if args.self_instruct else 0,
             num_wanted=math.ceil(num_slots * (1 + reserve)) if args.self_instruct else 0,
             max_refill_rounds=args.max_refill_rounds if is_refilled else 0,
@@ -119,6 +117,11 @@ class WorkPlan:
             max_completion_length=args.max_completion_length,
             max_instruction_length=args.max_instruction_length if args.self_instruct else 0,
         )
+
+    @property
+    def num_iterations(self) -> float:
+        """Iterations, of which `max_steps` may cut the last short."""
+        return self.num_steps / self.num_steps_per_iteration
 
     # Rollouts ------------------------------------------------------------------------------------------------------
 
