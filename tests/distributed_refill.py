@@ -12,15 +12,15 @@ from scripted_rollouts import script
 from serl_trl import SeRLConfig, SeRLTrainer
 from serl_trl.tiny import CHECKPOINT
 from test_instruction_feed import SCRIPTED
-from test_serl_trainer import SETTINGS, seeds
+from test_serl_trainer import SETTINGS, parameters, seeds
 
 
 # Three groups of four a batch, five problems for each batch: in two processes the second group straddles them.
-SCRIPT = [
-    *enumerate(["easy", "even", "easy", "three", "even"]),  # filled in the second round
-    *enumerate(["easy", "hard", "even", "hard", "easy"], 5),  # one group kept, which the second process has no row of
-    *enumerate(["easy", "easy", "hard", "hard", "easy"], 10),  # nothing kept
-]
+FILLED = ["easy", "even", "easy", "three", "even"]  # in the second round
+UNEVEN = ["easy", "hard", "even", "hard", "easy"]  # one group kept, which the second process has no row of
+EMPTY = ["easy", "easy", "hard", "hard", "easy"]  # nothing kept
+BATCHES = [FILLED, UNEVEN, EMPTY, FILLED, FILLED, UNEVEN, FILLED, EMPTY, UNEVEN, FILLED]
+SCRIPT = list(enumerate(kind for batch in BATCHES for kind in batch))
 
 
 def trainer(output_dir, **settings):
@@ -59,17 +59,23 @@ def recorded(run, batches):
     return run
 
 
-def main(output_dir: Path) -> None:
-    record: dict = {"scripted": [], "real": []}
+def scripted(output_dir: Path) -> dict:
+    """What came of ten steps on known batches; the parameters before and after are filed beside."""
+    batches: list = []
+    settings = SCRIPTED | {"num_instructions": 30, "reserve_fraction": 0.65, "beta": 0.02}
+    settings["learning_rate"] = 1e-4  # the laboratory's
     with pytest.MonkeyPatch.context() as monkeypatch:
-        run = recorded(
-            trainer(output_dir, **SCRIPTED | {"num_instructions": 9, "optim": "sgd", "learning_rate": 0.1}),
-            record["scripted"],
-        )
-        record["rounds"] = script(monkeypatch, run, SCRIPT)
+        run = recorded(trainer(output_dir, **settings), batches)
+        start = parameters(run.model)
+        rounds = script(monkeypatch, run, SCRIPT)
         run.train()
-    record["parameters"] = {name: value.tolist() for name, value in run.model.named_parameters() if value.ndim == 1}
-    record["is_empty"] = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
+    torch.save([start, parameters(run.model)], output_dir / f"rank{run.accelerator.process_index}.pt")
+    is_empty = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
+    return {"batches": batches, "rounds": rounds, "is_empty": is_empty}
+
+
+def main(output_dir: Path) -> None:
+    record: dict = {"scripted": scripted(output_dir), "real": []}
     # groups of three: a round of one group does not divide among two processes
     run = recorded(
         trainer(output_dir, num_generations=3, num_instructions=8, min_vote_share=0.5, max_vote_share=0.7),

@@ -22,7 +22,7 @@ def script(monkeypatch, trainer, problems):
 
     Returns what was rolled out, round by round. Problems and answers differ in length from number to number.
     """
-    texts = word_problems(40, "scripted")["prompt"][:]
+    texts = word_problems(1 + max(number for number, _ in problems), "scripted")["prompt"][:]
     kinds = dict(problems)
     replies = iter([texts[number] for number, _ in problems])
     monkeypatch.setattr(

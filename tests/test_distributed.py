@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from runs import differences
 
 from serl_trl import MajorityVoteReward
@@ -38,9 +39,12 @@ def ranks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def refills(tmp_path_factory):
-    """Of one process, and of two."""
-    one = records("distributed_refill.py", tmp_path_factory.mktemp("one"), [sys.executable])
-    return [*one, *records("distributed_refill.py", tmp_path_factory.mktemp("two"))]
+    """Of one process, and of two: what each process saw, and its parameters before and after."""
+    one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
+    seen = [*records("distributed_refill.py", one, [sys.executable]), *records("distributed_refill.py", two)]
+    for record, path in zip(seen, [one / "rank0.pt", two / "rank0.pt", two / "rank1.pt"], strict=True):
+        record["parameters"] = torch.load(path)
+    return seen
 
 
 @pytest.mark.multiprocess
@@ -83,28 +87,36 @@ def test_moments_and_denominators_are_global(ranks):
 
 
 @pytest.mark.multiprocess
-def test_scripted_batches_train_two_processes_as_they_train_one(refills):
-    one, *two = refills
-    assert one["rounds"] == [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9], [10, 11, 12], [13, 14]]
-    assert [[group[0] for group in batch["groups"]] for batch in one["scripted"]] == [
+def test_ten_scripted_batches_are_the_same_in_two_processes_as_in_one(refills):
+    one, *two = (rank["scripted"] for rank in refills)
+    assert one["rounds"] == [list(range(i, i + n)) for i in range(0, 50, 5) for i, n in ((i, 3), (i + 3, 2))]
+    num_kept = [3, 1, 0, 3, 3, 1, 3, 0, 1, 3]
+    assert [sum(batch["is_kept"]) for batch in one["batches"]] == num_kept
+    assert [[group[0] for group in batch["groups"]] for batch in one["batches"][:3]] == [
         [1, 3, 4],
         [7, 5, 6],
         [10, 11, 12],
     ]
-    assert [batch["is_kept"] for batch in one["scripted"]] == [[True] * 3, [True, False, False], [False] * 3]
-    assert one["is_empty"] == [0.0, 0.0, 1.0]
+    assert one["is_empty"] == [float(num == 0) for num in num_kept]
     for rank in two:
         assert rank["rounds"] == one["rounds"]
         assert rank["is_empty"] == one["is_empty"]
-        for name, values in one["parameters"].items():
-            assert rank["parameters"][name] == pytest.approx(values, rel=1e-4, abs=1e-6), name
-        for batch, alone in zip(rank["scripted"], one["scripted"], strict=True):
+        for batch, alone in zip(rank["batches"], one["batches"], strict=True):
             assert batch["groups"] == alone["groups"]
             assert batch["num_items_in_batch"] == alone["num_items_in_batch"]
-    tokens = [[batch["num_tokens"] for batch in rank["scripted"]] for rank in refills]
+    tokens = [[batch["num_tokens"] for batch in rank["batches"]] for rank in (one, *two)]
     assert [first + second for first, second in zip(*tokens[1:], strict=True)] == tokens[0]
-    assert tokens[0][0] > tokens[1][0] > 0
-    assert tokens[2][1:] == [0, 0]  # the second process keeps nothing
+    assert [num > 0 for num in tokens[1]] == [num > 0 for num in num_kept]
+    assert [num > 0 for num in tokens[2]] == [num > 1 for num in num_kept]  # of a single group it has no row
+
+
+@pytest.mark.multiprocess
+def test_ten_scripted_batches_train_two_processes_as_they_train_one(refills):
+    start, end = refills[0]["parameters"]
+    for rank in refills[1:]:
+        for name, value in end.items():
+            assert (value - start[name]).norm() > 1e-4 * value.norm(), name
+            assert (rank["parameters"][1][name] - value).norm() < 1e-6 * value.norm(), name
 
 
 @pytest.mark.multiprocess

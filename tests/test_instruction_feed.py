@@ -216,6 +216,24 @@ def test_a_short_queue_masks_slots_and_says_so(tmp_path, monkeypatch, capsys):
     assert "3 instructions for 8 slots" in capsys.readouterr().out
 
 
+def test_a_run_whose_instructions_leave_the_seeds_is_warned_of_once_an_iteration(tmp_path, monkeypatch, caplog):
+    poems = [f"Write line {number} of a poem about the {place}." for number in range(40) for place in ("sea", "moon")]
+    run = trainer(tmp_path, regenerate="step", num_train_epochs=2, novelty_threshold=1.0, reserve_fraction=0.0)
+    original, written = serl_trl.instruction_feed.written_replies, iter(poems)
+
+    def write(trainer, prompts, seed):
+        is_second = run.train_dataset.iteration == 1
+        return [Reply(next(written)) for _ in prompts] if is_second else original(trainer, prompts, seed)
+
+    monkeypatch.setattr(serl_trl.instruction_feed, "written_replies", write)
+    run.train()
+    assert [round(far) for far in logged(run, "serl/drift/frac_far")] == [0, 0, 1, 1]
+    warnings = [row.getMessage() for row in caplog.records if "left the seeds" in row.getMessage()]
+    assert len(warnings) == 1  # though the second iteration writes before each of its two rollouts
+    assert "Iteration 2: The instructions have left the seeds: 100% of those kept" in warnings[0]
+    assert "raise seed_fraction" in warnings[0]
+
+
 @pytest.mark.parametrize("regenerate", ["epoch", "step"])
 def test_too_few_instructions_stop_the_run_with_everything_saved(tmp_path, monkeypatch, regenerate):
     run = trainer(tmp_path, regenerate=regenerate, num_train_epochs=2)
