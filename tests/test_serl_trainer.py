@@ -6,7 +6,6 @@ import pytest
 import torch
 from datasets import Dataset, IterableDataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import GRPOConfig, GRPOTrainer
 
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.prompts import PromptTemplate
@@ -219,30 +218,6 @@ def test_nothing_kept_moves_nothing(tmp_path):
     assert all(equal(passed[0], later) for later in passed[1:])
     empty = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
     assert empty == [0.0, 1.0, 1.0, 1.0]
-
-
-def test_grpo_without_a_gate_is_trls(tmp_path):
-    """The alarm for TRL upgrades: the same parameters, bit for bit."""
-    settings = {**SETTINGS, "max_steps": 10, "beta": 0.01}
-    serl_only = ("num_instructions", "max_instruction_length", "num_few_shot")
-    bare = {key: value for key, value in settings.items() if key not in serl_only}
-    reward = Alternating()
-    theirs = GRPOTrainer(str(CHECKPOINT), reward, GRPOConfig(output_dir=str(tmp_path / "trl"), **bare), seeds(40))
-    theirs.train()
-    ours = trained(
-        tmp_path / "serl",
-        seeds(40),
-        reward,
-        advantage_estimator="grpo",
-        self_instruct=False,
-        min_vote_share=0,
-        max_vote_share=1,
-        adam_beta2=theirs.args.adam_beta2,
-        loss_type=theirs.args.loss_type,
-        max_steps=10,
-        beta=0.01,
-    )
-    assert equal(parameters(theirs.model), parameters(ours.model))
 
 
 @pytest.mark.parametrize("estimator", ["reinforce++_baseline", "rloo", "grpo", "dr_grpo"])
