@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check bench trl-range clean
 
 # PyTorch comes first and by its tested version: an unpinned one may be a CUDA build of several GB.
 .venv/installed: pyproject.toml constraints.txt
@@ -23,6 +23,9 @@ test: .venv/installed
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
+
+trl-range: .venv/installed
+	$(BIN)/python .ci/trl_range.py
 
 check: .venv/installed
 	$(BIN)/ruff check .
