@@ -22,4 +22,5 @@ collect_ignore = [  # run by tests in processes of their own
     "distributed_rollout.py",
     "distributed_votes.py",
     "resumable_run.py",
+    "tracked_run.py",
 ]
