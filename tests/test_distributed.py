@@ -60,6 +60,11 @@ def test_both_processes_have_the_same_instructions_and_parameters(ranks):
 
 
 @pytest.mark.multiprocess
+def test_a_sampled_run_repeats_exactly(ranks, tmp_path):
+    assert records("distributed_rollout.py", tmp_path) == ranks
+
+
+@pytest.mark.multiprocess
 def test_a_group_that_straddles_the_processes_is_voted_on_as_in_one(ranks):
     reward = MajorityVoteReward()
     for first, second in zip(ranks[0]["rollouts"], ranks[1]["rollouts"], strict=True):

@@ -12,7 +12,6 @@ def main(output_dir: Path) -> None:
         output_dir,
         report_to=["tensorboard", "wandb", "trackio"],
         project="tracked",
-        trackio_static_space_id=False,  # nothing of it goes to the Hub
         log_completions=True,
         num_completions_to_print=1,
     )
