@@ -40,7 +40,7 @@ def passes(version: str, constraints: str) -> bool:
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", str(pins)]
         for command in (
             [*install, "torch"],  # first, by its tested version: an unpinned one may be a CUDA build of several GB
-            [*install, f"{ROOT}[dev]"],
+            [*install, "--editable", f"{ROOT}[dev]"],
             [*install, f"trl=={version}"],  # which may be one that is not admitted yet
             [python, "-m", "pytest", "-q", "tests/test_parity.py"],
         ):
