@@ -45,30 +45,15 @@ class Judge:
     """A model that replies to prompts, and remembers what it said."""
 
     def __init__(self, name: str, max_new_tokens: int, batch_size: int) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        from serl_trl.tiny import CHECKPOINT
+        from recipe_inputs import load_standalone  # beside this file
 
         self.sizes = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
         self.replies: dict[str, str] = {}
-        try:
-            if name == "smollm2":
-                from recipe_inputs import load_smollm2  # beside this file
-
-                self.model, self.tokenizer = load_smollm2()
-            else:
-                path = str(CHECKPOINT) if name == "tiny" else name
-                self.model = AutoModelForCausalLM.from_pretrained(path)
-                self.tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
-        except OSError as error:
-            raise ValueError(
-                f"--judge {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the Hugging Face "
-                "Hub, a folder with a model, 'tiny' or 'smollm2'."
-            ) from None
+        self.model, self.tokenizer = load_standalone(name, "--judge")
         self.model.eval()
 
     def __call__(self, prompts: list[Any]) -> list[str]:
-        from serl_trl.evaluation import generate
+        from serl_trl.engines import generate
 
         replies = [text for text, _ in generate(self.model, self.tokenizer, prompts, do_sample=False, **self.sizes)]
         self.replies |= {str(prompt): reply for prompt, reply in zip(prompts, replies, strict=True)}

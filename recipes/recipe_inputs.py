@@ -10,12 +10,12 @@ from datasets import Dataset, load_dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from trl import ModelConfig
 
+from serl_trl.benchmarks import PROMPT_FIELDS, load_problems
 from serl_trl.files import column_of, read_rows
 from serl_trl.prompts import PromptTemplate
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
-PROMPT_FIELDS = ("prompt", "problem", "question")
 MODEL_ALIASES = ("tiny", "smollm2")
 
 
@@ -66,16 +66,12 @@ def load_seeds(script_args: Any, training_args: Any) -> Dataset:
 def load_held_out(script_args: Any) -> tuple[list[Any], list[str]]:
     """Problems to measure on, with their answers; none where none were given."""
     if script_args.eval_file:
-        rows = read_rows(script_args.eval_file, PROMPT_FIELDS)[: script_args.num_eval_problems]
-        prompts = column_of(rows, PROMPT_FIELDS, script_args.eval_file)
-        labelled = [
-            (p, str(row["answer"])) for p, row in zip(prompts, rows, strict=True) if row.get("answer") is not None
-        ]
-        return [p for p, _ in labelled], [answer for _, answer in labelled]
+        problems = load_problems(script_args.eval_file, script_args.num_eval_problems, script_args.answer_type)
+        return problems.prompts, problems.answers
     if script_args.seed_file or script_args.dataset_name or not script_args.num_eval_problems:
         return [], []
-    problems = word_problems(script_args.num_eval_problems, "held_out")
-    return problems["prompt"][:], problems["answer"][:]
+    held_out = word_problems(script_args.num_eval_problems, "held_out")
+    return held_out["prompt"][:], held_out["answer"][:]
 
 
 def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
@@ -125,6 +121,21 @@ def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
         **(training_args.model_init_kwargs or {}),
     }
     return name, tokenizer
+
+
+def load_standalone(name: str, flag: str, dtype: str | None = None) -> tuple[Any, Any]:
+    """A model that is not trained, and its tokenizer: an id, a folder (of an adapter, too), `tiny` or `smollm2`."""
+    if name == "smollm2":
+        return load_smollm2()
+    path = str(CHECKPOINT) if name == "tiny" else name
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or "auto")
+        return model, AutoTokenizer.from_pretrained(path, padding_side="left")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{flag} {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the Hugging Face Hub, a "
+            f"folder with a model, or one of {', '.join(MODEL_ALIASES)}."
+        ) from None
 
 
 def smollm2_source() -> dict[str, Any]:

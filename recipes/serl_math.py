@@ -37,6 +37,7 @@ from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset,
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
 from serl_trl.checkpoints import complete_checkpoints
+from serl_trl.engines import transformers_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
@@ -219,9 +220,9 @@ def run(job: Job) -> None:
     say = trainer.accelerator.print
 
     def measure(num_problems: int, num_samples: int) -> EvaluationReport:
+        model = trainer.accelerator.unwrap_model(trainer.model)
         return evaluate(
-            trainer.accelerator.unwrap_model(trainer.model),
-            job.tokenizer,
+            transformers_engine(model, job.tokenizer, job.script_args.eval_batch_size),
             job.held_out[:num_problems],
             job.answers[:num_problems],
             answer_type=job.script_args.answer_type,
@@ -230,13 +231,13 @@ def run(job: Job) -> None:
             batch_size=job.script_args.eval_batch_size,
         )
 
-    reports = {}
+    reports, title = {}, "On held-out problems"
     everything = len(job.held_out), job.script_args.num_eval_samples
     if job.held_out:
         say(f"Measuring the base on {len(job.held_out)} held-out problems ...")
         reports["before"] = measure(*everything)
         if is_main:
-            print_table(reports)
+            print_table(reports, title)
         if job.script_args.eval_every:
             trainer.add_callback(EvaluationCallback(trainer, lambda: measure(128, 4), job.script_args.eval_every))
     say(f"Training on {len(job.seeds)} unlabelled prompts ..." + (f" (from {checkpoint})" if checkpoint else ""))
@@ -261,7 +262,7 @@ def run(job: Job) -> None:
             Console().print(instruction_table(run_dir, oracle))
             drift_plot(run_dir)
         if reports:
-            print_table(reports)
+            print_table(reports, title)
         say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}. Curves: {learning_curves(run_dir)}.")
     if job.training_args.push_to_hub:
         trainer.push_to_hub(dataset_name=job.script_args.dataset_name)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serl_trl import MajorityVoteReward
-from serl_trl.evaluation import generate
+from serl_trl.engines import generate
 from serl_trl.judge import JUDGE_TEMPLATE, JudgeReward, verdict_of
 from test_serl_trainer import equal, parameters, trained, trainer
 

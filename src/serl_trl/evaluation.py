@@ -1,21 +1,22 @@
 """Generate and score: what a model gets right on problems whose answers are known."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from transformers import GenerationConfig
 
 from .answers import extract_answer, is_equivalent
-from .metrics import MeanWithInterval, mean_with_interval
+from .engines import Engine, Generated, Sampling
+from .metrics import MeanWithInterval, mean_with_interval, pass_at_k
 from .prompts import Prompt
-from .random_state import isolated_random_state
+from .records import Records
 from .voting import majority_vote
 
 
@@ -26,39 +27,53 @@ class EvaluationReport:
 
     Args:
         greedy (`np.ndarray`): (P,), 1.0 where the greedy completion is right.
-        sampled (`np.ndarray`): (P,), the share of right samples.
+        num_right (`np.ndarray`): (P,), how many samples are right.
         majority (`np.ndarray`): (P,), 1.0 where the samples' majority vote is right.
-        no_answer (`np.ndarray`): (P,), the share of samples without an answer.
-        length_tokens (`np.ndarray`): (P,), the mean length of the samples.
+        no_answer (`np.ndarray`): (P,), the share of samples without an answer; of greedy completions if S is 0.
+        length_tokens (`np.ndarray`): (P,), the mean length of the same completions.
         num_samples (`int`): S.
     """
 
-    greedy: np.ndarray
-    sampled: np.ndarray
-    majority: np.ndarray
-    no_answer: np.ndarray
-    length_tokens: np.ndarray
+    greedy: NDArray
+    num_right: NDArray
+    majority: NDArray
+    no_answer: NDArray
+    length_tokens: NDArray
     num_samples: int
 
+    @property
+    def sampled(self) -> NDArray:
+        """(P,), the share of right samples."""
+        return self.num_right / self.num_samples
+
+    def pass_at(self, k: int) -> NDArray:
+        """(P,), the unbiased estimate of [`pass_at_k`]."""
+        return np.array([pass_at_k(self.num_samples, int(num), k) for num in self.num_right])
+
     def scores(self) -> dict[str, MeanWithInterval]:
-        """Each metric's mean over problems with its bootstrap 95 % interval."""
-        columns = {
-            "greedy pass@1": self.greedy,
-            "sampled pass@1": self.sampled,
-            f"maj@{self.num_samples}": self.majority,
-            "no answer": self.no_answer,
-            "tokens": self.length_tokens,
-        }
+        """Each metric's mean over problems with its bootstrap 95 % interval; what needs samples only where there are some."""
+        columns = {"greedy pass@1": self.greedy}
+        if self.num_samples:
+            columns |= {"sampled pass@1": self.sampled, f"maj@{self.num_samples}": self.majority}
+            powers = (2**i for i in range(1, self.num_samples.bit_length()))
+            columns |= {f"pass@{k}": self.pass_at(k) for k in sorted({*powers, self.num_samples} - {1})}
+        columns |= {"no answer": self.no_answer, "tokens": self.length_tokens}
         return {name: mean_with_interval(column) for name, column in columns.items()}
 
     def as_dict(self) -> dict[str, list[float]]:
         """Each metric as `[mean, low, high]`."""
         return {name: [float(value) for value in score] for name, score in self.scores().items()}
 
+    def of(self, is_chosen: Sequence[bool]) -> "EvaluationReport":
+        """The report on some of the problems."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return EvaluationReport(
+            **{name: value if name == "num_samples" else value[np.array(is_chosen)] for name, value in columns.items()}
+        )
+
 
 def evaluate(
-    model: Any,
-    tokenizer: Any,
+    engine: Engine,
     prompts: Sequence[Prompt],
     answers: Sequence[str],
     *,
@@ -69,109 +84,121 @@ def evaluate(
     max_new_tokens: int = 1024,
     batch_size: int = 256,
     seed: int = 0,
+    file: str | Path | None = None,
 ) -> EvaluationReport:
     """
-    Scores a model, greedily and by sampling, without a trace: mode and random states are as they were afterwards.
+    Scores a model, greedily and by sampling.
 
-    The problems are shared out among the processes, all of which get the whole report.
+    The work is shared out in batches among the processes, all of which get the whole report. Each batch of samples has a seed
+    of its own, so the figures depend neither on the number of processes nor on where a run was interrupted.
 
     Args:
-        model ([`~transformers.PreTrainedModel`]): A causal LM, not wrapped for distributed training.
-        tokenizer ([`~transformers.PreTrainedTokenizerBase`]): Its tokenizer.
+        engine (`Engine`): What completes prompts: [`transformers_engine`] or [`vllm_engine`].
         prompts (`Sequence`): P prompts, strings or messages.
         answers (`Sequence[str]`): The P true answers.
         answer_type (`str`, *optional*, defaults to `"math"`): How answers are extracted and compared.
-        num_samples (`int`, *optional*, defaults to `16`): Samples per problem.
+        num_samples (`int`, *optional*, defaults to `16`): Samples per problem; with 0 there is a greedy completion only.
         temperature, top_p (`float`, *optional*, default to `1.0`): Sampling settings.
         max_new_tokens (`int`, *optional*, defaults to `1024`): Longest completion, in tokens.
-        batch_size (`int`, *optional*, defaults to `256`): Completions generated at a time.
+        batch_size (`int`, *optional*, defaults to `256`): Completions asked for at a time.
         seed (`int`, *optional*, defaults to `0`): Of the samples.
+        file (`str` or `Path`, *optional*):
+            JSON Lines file that every completion is added to as it comes, with its answer and whether that is right. What
+            is in it already is not generated again.
 
     Returns:
         [`EvaluationReport`]
 
     Raises:
-        ValueError: If there are no problems, or not one answer for each prompt.
+        ValueError: If there are no problems, not one answer for each prompt, or `file` is of other problems or settings.
+
+    Source: the paper's evaluation is greedy; maj@k at temperature 1 and top_p 0.95.
     """
     if not prompts or len(prompts) != len(answers):
         raise ValueError(
             f"There are {len(prompts)} prompts and {len(answers)} answers; evaluate needs one answer each."
         )
+    settings = {
+        "num_samples": num_samples,
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_new_tokens": max_new_tokens,
+        "batch_size": batch_size,
+        "seed": seed,
+        "answer_type": answer_type,
+    }
     state = PartialState()
-    local = range(state.process_index, len(prompts), state.num_processes)
-    sampling = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
-    was_training = model.training
-    model.eval()
-    with isolated_random_state(seed + state.process_index):
-        mine = [prompts[i] for i in local]
-        greedy = generate(model, tokenizer, mine, do_sample=False, **sampling)
-        repeated = [prompt for prompt in mine for _ in range(num_samples)]
-        sampled = generate(
-            model, tokenizer, repeated, do_sample=True, temperature=temperature, top_p=top_p, top_k=0, **sampling
-        )
-    model.train(was_training)
-    rows = []
-    for n, i in enumerate(local):
-        samples = sampled[n * num_samples : (n + 1) * num_samples]
-        rows.append((i, *_scores(greedy[n][0], samples, answers[i], answer_type)))
-    _, greedy_right, right, majority, no_answer, length = np.array(sorted(gather_object(rows)), dtype=float).T
-    return EvaluationReport(greedy_right, right, majority, no_answer, length, num_samples)
+    records = Records(None if file is None else Path(file), settings, prompts, answers, state)
+    jobs = [job for job in _jobs(prompts, num_samples, batch_size) if not records.has(job.mode, job.indices)]
+    for start in range(0, len(jobs), state.num_processes):
+        rows = []
+        for job in jobs[start : start + state.num_processes][state.process_index :][:1]:
+            sampling = Sampling(max_new_tokens)
+            if job.mode == "sampled":
+                sampling = Sampling(max_new_tokens, temperature, top_p, (seed << 16) + job.number)
+            texts = engine([prompts[i] for i in job.indices for _ in range(job.num_each)], sampling)
+            for n, i in enumerate(job.indices):
+                completions = texts[n * job.num_each : (n + 1) * job.num_each]
+                rows.append(_scored(i, job.mode, completions, answers[i], answer_type))
+        records.add(gather_object(rows))
+    return _report(records.rows, len(prompts), num_samples)
 
 
-def _scores(greedy: str, samples: list[tuple[str, int]], answer: str, answer_type: str) -> tuple[float, ...]:
-    extracted = [extract_answer(text, answer_type) for text, _ in samples]
-    right = [text is not None and is_equivalent(text, answer, answer_type) for text in extracted]
-    winner = majority_vote([text for text, _ in samples], answer_type).answer
-    first = extract_answer(greedy, answer_type)
-    return (
-        float(first is not None and is_equivalent(first, answer, answer_type)),
-        float(np.mean(right)),
-        float(winner is not None and is_equivalent(winner, answer, answer_type)),
-        float(np.mean([text is None for text in extracted])),
-        float(np.mean([length for _, length in samples])),
+@dataclass(frozen=True)
+class _Job:
+    """A batch of completions: of which problems, how many of each, and its number among those of its mode."""
+
+    mode: str  # "greedy" or "sampled"
+    number: int
+    indices: list[int]
+    num_each: int
+
+
+def _jobs(prompts: Sequence[Prompt], num_samples: int, batch_size: int) -> Iterator[_Job]:
+    """The batches of an evaluation, problems of like length together; the same on every process."""
+    order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i])))
+    for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
+        size = max(1, batch_size // num_each) if num_each else 0
+        for number, start in enumerate(range(0, len(order) if num_each else 0, size or 1)):
+            yield _Job(mode, number, order[start : start + size], num_each)
+
+
+def _scored(index: int, mode: str, completions: Sequence[Generated], answer: str, answer_type: str) -> dict[str, Any]:
+    """What is filed of a problem's completions."""
+    extracted = [extract_answer(text, answer_type) for text, _ in completions]
+    winner = majority_vote([text for text, _ in completions], answer_type).answer
+    return {
+        "index": index,
+        "mode": mode,
+        "answers": extracted,
+        "is_right": [_is_right(text, answer, answer_type) for text in extracted],
+        "majority": winner,
+        "is_majority_right": _is_right(winner, answer, answer_type),
+        "num_tokens": [length for _, length in completions],
+        "completions": [text for text, _ in completions],
+    }
+
+
+def _is_right(found: str | None, answer: str, answer_type: str) -> bool:
+    return found is not None and is_equivalent(found, answer, answer_type)
+
+
+def _report(rows: dict[tuple[str, int], dict[str, Any]], num_problems: int, num_samples: int) -> EvaluationReport:
+    greedy = [rows["greedy", i] for i in range(num_problems)]
+    sampled = [rows["sampled", i] for i in range(num_problems)] if num_samples else greedy
+    return EvaluationReport(
+        greedy=np.array([float(row["is_right"][0]) for row in greedy]),
+        num_right=np.array([sum(row["is_right"]) for row in sampled]),
+        majority=np.array([float(row["is_majority_right"]) for row in sampled]),
+        no_answer=np.array([np.mean([text is None for text in row["answers"]]) for row in sampled]),
+        length_tokens=np.array([np.mean(row["num_tokens"]) for row in sampled]),
+        num_samples=num_samples,
     )
 
 
-def generate(
-    model: Any, tokenizer: Any, prompts: Sequence[Prompt], *, batch_size: int, max_new_tokens: int, **sampling: Any
-) -> list[tuple[str, int]]:
-    """One completion for each prompt: its text and its length in tokens."""
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        eos_token_id=model.generation_config.eos_token_id or tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-        **sampling,
-    )
-    order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i])))  # alike lengths, little padding
-    completions: list[tuple[str, int]] = [("", 0)] * len(prompts)
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        texts = [_rendered(tokenizer, prompts[i]) for i in chosen]
-        add_special_tokens = isinstance(prompts[chosen[0]], str)  # a chat template holds them already
-        inputs = tokenizer(
-            texts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=add_special_tokens
-        ).to(model.device)
-        with torch.no_grad():
-            output = model.generate(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], generation_config=config
-            )
-        new = output[:, inputs["input_ids"].size(1) :]
-        lengths = (new != config.pad_token_id).sum(dim=1).tolist()
-        decoded = tokenizer.batch_decode(new, skip_special_tokens=True)
-        for i, text, length in zip(chosen, decoded, lengths, strict=True):
-            completions[i] = (text, length)
-    return completions
-
-
-def _rendered(tokenizer: Any, prompt: Prompt) -> str:
-    if isinstance(prompt, str):
-        return prompt
-    return tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-
-
-def print_table(reports: dict[str, EvaluationReport], console: Console | None = None) -> None:
+def print_table(reports: dict[str, EvaluationReport], title: str, console: Console | None = None) -> None:
     """Prints one column a report, with 95 % intervals."""
-    table = Table(title="On held-out problems")
+    table = Table(title=title)
     table.add_column("")
     for name in reports:
         table.add_column(name, justify="right")

@@ -5,7 +5,8 @@ import random
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from serl_trl.evaluation import evaluate, generate
+from serl_trl.engines import generate, transformers_engine
+from serl_trl.evaluation import evaluate
 from serl_trl.prompts import Reply, few_shot_prompt
 from serl_trl.replies import parse_reply
 from serl_trl.tiny import CHECKPOINT, word_problems
@@ -31,7 +32,7 @@ def test_any_text_survives_the_tokenizer(policy, text):
 def test_the_majority_is_worth_more_than_one_answer(policy):
     rows = word_problems(256, "held_out")
     prompts = [[{"role": "user", "content": text}] for text in rows["prompt"]]
-    report = evaluate(*policy, prompts, list(rows["answer"]), num_samples=16, max_new_tokens=40)
+    report = evaluate(transformers_engine(*policy), prompts, list(rows["answer"]), num_samples=16, max_new_tokens=40)
     greedy, sampled, majority = report.greedy.mean(), report.sampled.mean(), report.majority.mean()
     assert 0.35 <= sampled <= 0.65
     assert greedy <= majority - 0.08

@@ -1,0 +1,132 @@
+"""The recipe as a user calls it, with the built-in model: real files, a real kill, two real processes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import evaluate as recipe
+
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+SHORT = ["--num_problems", "12", "--num_samples", "4", "--max_new_tokens", "40", "--batch_size", "8"]
+
+
+def flags_for(folder, *flags):
+    return ["--models", "tiny", "--output_dir", str(folder), *SHORT, *flags]
+
+
+def command(folder):
+    return [sys.executable, "recipes/evaluate.py", *flags_for(folder)]
+
+
+def run(arguments):
+    ended = subprocess.run(
+        arguments, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())["results"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(command(folder))
+
+
+def test_table_files_and_completions(whole):
+    folder, printed = whole
+    assert "laboratory, 12 problems" in printed
+    rows = results(folder)
+    assert [row["metric"] for row in rows] == [
+        *("greedy pass@1", "sampled pass@1", "maj@4", "pass@2", "pass@4", "no answer", "tokens"),
+    ]
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)
+    with (folder / "results.csv").open() as file:
+        assert [(row["metric"], float(row["mean"])) for row in csv.DictReader(file)] == [
+            (row["metric"], row["mean"]) for row in rows
+        ]
+    _, *filed = [json.loads(line) for line in (folder / "tiny/laboratory.jsonl").read_text().splitlines()]
+    sampled = [row for row in filed if row["mode"] == "sampled"]
+    assert sorted(row["index"] for row in sampled) == list(range(12))
+    mean = sum(sum(row["is_right"]) for row in sampled) / 48
+    assert rows[1]["mean"] == pytest.approx(mean)
+    assert f"{mean:.1%}" in printed
+
+
+def test_one_that_is_killed_and_resumed_ends_with_the_same_figures(whole, tmp_path):
+    file = tmp_path / "tiny/laboratory.jsonl"
+    process = subprocess.Popen(command(tmp_path), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (file.exists() and len(file.read_text().splitlines()) > 9):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = file.read_text()
+    assert not (tmp_path / "results.json").exists()
+    run(command(tmp_path))
+    assert results(tmp_path) == results(whole[0])
+    kept = before[: before.rfind("\n") + 1]
+    assert file.read_text().startswith(kept)
+
+
+@pytest.mark.multiprocess
+def test_two_processes_find_the_same(whole, tmp_path):
+    launch = ["-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
+    printed = run([sys.executable, *launch, *command(tmp_path)[1:]])
+    assert results(tmp_path) == results(whole[0])
+    assert printed.count("tiny on 12 problems") == printed.count("laboratory, 12 problems") == 1
+
+
+def test_several_sets_and_models(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(
+            json.dumps({"problem": "Sam has 4 toys. How many?", "answer": "4"}) + "\n"
+        )
+    sets = [str(tmp_path / "a.jsonl"), f"svamp={tmp_path / 's.jsonl'}"]
+    (tmp_path / "s.jsonl").write_text(
+        json.dumps({"Body": "Sam has 4 toys.", "Question": "How many?", "Answer": "4"}) + "\n"
+    )
+    model = str(ROOT / "src/serl_trl/tiny/checkpoint")
+    flags = ["--models", "tiny", model, "--datasets", *sets, "--num_samples", "0"]
+    recipe.main(flags_for(tmp_path / "out", *flags))
+    printed = capsys.readouterr().out
+    assert {(row["model"], row["dataset"]) for row in results(tmp_path / "out")} == {
+        (name, dataset) for name in ("tiny", model) for dataset in ("a", "svamp")
+    }
+    assert printed.index("a, 1 problems") < printed.index("svamp, 1 problems")
+    assert len(list((tmp_path / "out").glob("*/*.jsonl"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--datasets", "mth_500"], "error: There is no test set 'mth_500'"),
+        (["--models", "no/where"], "error: --models no/where cannot be loaded"),
+        (["--use_vllm", "true"], "error: --use_vllm needs vLLM"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, flags, message):
+    with pytest.raises(SystemExit, match=message):
+        recipe.main(flags_for(tmp_path, *flags))
+
+
+def test_other_settings_do_not_mix(whole):
+    folder, _ = whole
+    before = (folder / "tiny/laboratory.jsonl").read_bytes()
+    with pytest.raises(SystemExit, match=r"is of an evaluation with top_p 0\.95, not 1\.0"):
+        recipe.main(flags_for(folder, "--top_p", "1"))
+    assert (folder / "tiny/laboratory.jsonl").read_bytes() == before
