@@ -129,18 +129,23 @@ def evaluate(
     }
     state = PartialState()
     records = Records(None if file is None else Path(file), settings, prompts, answers, state)
-    jobs = [job for job in _jobs(prompts, num_samples, batch_size) if not records.has(job.mode, job.indices)]
-    for start in range(0, len(jobs), state.num_processes):
-        rows = []
-        for job in jobs[start : start + state.num_processes][state.process_index :][:1]:
-            sampling = Sampling(max_new_tokens)
-            if job.mode == "sampled":
-                sampling = Sampling(max_new_tokens, temperature, top_p, (seed << 16) + job.number)
-            texts = engine([prompts[i] for i in job.indices for _ in range(job.num_each)], sampling)
-            for n, i in enumerate(job.indices):
-                completions = texts[n * job.num_each : (n + 1) * job.num_each]
-                rows.append(_scored(i, job.mode, completions, answers[i], answer_type))
-        records.add(gather_object(rows))
+
+    def completed(job: _Job) -> list[dict[str, Any]]:
+        sampling = Sampling(max_new_tokens)
+        if job.mode == "sampled":
+            sampling = Sampling(max_new_tokens, temperature, top_p, (seed << 16) + job.number)
+        texts = engine([prompts[i] for i in job.indices for _ in range(job.num_each)], sampling)
+        parts = (texts[n : n + job.num_each] for n in range(0, len(texts), job.num_each))
+        return [
+            _scored(i, job.mode, part, answers[i], answer_type) for i, part in zip(job.indices, parts, strict=True)
+        ]
+
+    for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
+        jobs = [job for job in _jobs(prompts, mode, num_each, batch_size) if not records.has(mode, job.indices)]
+        for start in range(state.process_index, len(jobs) + state.process_index, state.num_processes):
+            # All processes generate as often, for sharded models generate together; what is done twice is left out.
+            rows = completed(jobs[min(start, len(jobs) - 1)])
+            records.add(gather_object(rows if start < len(jobs) else []))
     return _report(records.rows, len(prompts), num_samples)
 
 
@@ -154,13 +159,12 @@ class _Job:
     num_each: int
 
 
-def _jobs(prompts: Sequence[Prompt], num_samples: int, batch_size: int) -> Iterator[_Job]:
-    """The batches of an evaluation, problems of like length together; the same on every process."""
-    order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i])))
-    for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
-        size = max(1, batch_size // num_each) if num_each else 0
-        for number, start in enumerate(range(0, len(order) if num_each else 0, size or 1)):
-            yield _Job(mode, number, order[start : start + size], num_each)
+def _jobs(prompts: Sequence[Prompt], mode: str, num_each: int, batch_size: int) -> Iterator[_Job]:
+    """The batches of an evaluation in one mode, problems of like length together; the same on every process."""
+    order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i]))) if num_each else []
+    size = max(1, batch_size // max(1, num_each))
+    for number, start in enumerate(range(0, len(order), size)):
+        yield _Job(mode, number, order[start : start + size], num_each)
 
 
 def _scored(index: int, mode: str, completions: Sequence[Generated], answer: str, answer_type: str) -> dict[str, Any]:
