@@ -7,6 +7,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -44,8 +45,8 @@ class HubServer(ThreadingHTTPServer):
     """
     Repositories by type and id ("models", "me/name"), in memory, at `url`.
 
-    `failures` maps a regular expression, which a method and path such as "PUT /me/name/lfs/..." are searched for, to the
-    status that is answered in place of the right one, and to how many times.
+    `failures` maps a regular expression, which a request such as "PUT /me/name/lfs/..." (with the beginning of its body) is
+    searched for, to the status that is answered in place of the right one (0: the connection is cut), and how many times.
     """
 
     daemon_threads = True
@@ -85,7 +86,10 @@ class Handler(BaseHTTPRequestHandler):
     def answer_request(self):
         self.url_path = unquote(urlsplit(self.path).path)
         body = self.body()
-        status = self.server.failure(f"{self.command} {self.url_path}")
+        status = self.server.failure(f"{self.command} {self.url_path} {body[:200]!r}")
+        if status == 0:
+            self.close_connection = True
+            return
         if status is not None:
             self.answer(status, {"error": f"made to fail with {status}"})
             return
@@ -191,12 +195,12 @@ class Handler(BaseHTTPRequestHandler):
             if operation["key"] == "file":
                 files[path] = base64.b64decode(value["content"])
             elif operation["key"] == "lfsFile":
-                files[path] = self.server.blobs[value["oid"]]  # a commit of what was not uploaded must fail
+                files[path] = self.server.blobs.get(value["oid"])
             else:
                 files = {name: data for name, data in files.items() if name != path and not name.startswith(path + "/")}
-        errors = card_errors(files.get("README.md", b"").decode())
+        errors = [path for path, data in files.items() if data is None] or card_errors(files.get("README.md", b"").decode())
         if errors:
-            self.answer(400, {"error": f"Invalid metadata in README.md: {errors}"})
+            self.answer(400, {"error": f"Invalid metadata in README.md, or files that were not uploaded: {errors}"})
             return
         self.server.repos[kind, repo].commits.append((header["value"]["summary"], files))
         sha = self.server.repos[kind, repo].at("main")[0]
@@ -213,8 +217,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def tree(self, body, kind, repo, revision, folder=None):
         if (at := self.found(kind, repo, revision)) is not None:
-            inside = {path: data for path, data in at[1].items() if path.startswith(f"{folder}/" if folder else "")}
-            self.answer(200, [{"type": "file", "path": p, "size": len(d), "oid": blob_id(d)} for p, d in inside.items()])
+            prefix = f"{folder}/" if folder else ""
+            inside = {path: data for path, data in at[1].items() if path.startswith(prefix)}
+            if folder and not inside:
+                self.answer(404, {"error": "no such folder"}, X_Error_Code="EntryNotFound")
+                return
+            entries = [{"type": "file", "path": p, "size": len(d), "oid": blob_id(d)} for p, d in inside.items()]
+            parents = {str(parent) for path in inside for parent in PurePosixPath(path).parents} - {".", folder}
+            entries += [{"type": "directory", "path": p, "oid": blob_id(p.encode())} for p in sorted(parents)]
+            is_deep = "recursive=true" in self.path.lower()
+            self.answer(200, [e for e in entries if is_deep or "/" not in e["path"].removeprefix(prefix)])
 
     def resolve(self, body, repo, revision, path, kind="models"):
         if (at := self.found(kind, repo, revision)) is None:
