@@ -4,8 +4,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from trl import get_quantization_config
+
 from serl_trl import SeRLTrainer
 from serl_trl.hub_trainer import HubError
+from serl_trl.quantization import check_quantization
 
 
 def describe(trainer: SeRLTrainer, script_args: Any, num_held_out: int) -> None:
@@ -21,15 +24,19 @@ def describe(trainer: SeRLTrainer, script_args: Any, num_held_out: int) -> None:
     facts.evaluated_on = f"{num_held_out} held-out problems {source}, {script_args.num_eval_samples} samples each"
 
 
-def check_merge(script_args: Any, model_args: Any) -> None:
-    """Raises a ValueError where there will be no adapter to merge."""
+def check_adapter_flags(script_args: Any, model_args: Any) -> None:
+    """Raises a ValueError for flags about adapters and quantisation that do not go together."""
+    is_quantised = model_args.load_in_4bit or model_args.load_in_8bit
+    if is_quantised and not model_args.use_peft:
+        raise ValueError("A quantised base is not trained itself; add --use_peft, or leave --load_in_4bit/8bit out.")
     if script_args.merge_adapter and not model_args.use_peft:
         raise ValueError("--merge_adapter has no adapter to merge; add --use_peft, or leave it out.")
-    if script_args.merge_adapter and (model_args.load_in_4bit or model_args.load_in_8bit):
+    if script_args.merge_adapter and is_quantised:
         raise ValueError(
             "--merge_adapter would merge into a quantised base, and round the adapter off; leave it out, and merge the "
             "saved adapter into the base in full precision."
         )
+    check_quantization(get_quantization_config(model_args))
 
 
 def publish(trainer: SeRLTrainer, *, is_merged: bool) -> None:

@@ -44,7 +44,6 @@ from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
 from serl_trl.hub_trainer import HubError
 from serl_trl.prompts import PromptTemplate
-from serl_trl.quantization import check_quantization
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.shortage import TooFewInstructionsError
 from serl_trl.tiny.word_problems import solve
@@ -120,7 +119,9 @@ class SeRLScriptArguments(ScriptArguments):
     )
     merge_adapter: bool = field(
         default=False,
-        metadata={"help": "Whether to save (and push) the adapter of --use_peft merged into its base, too, as OUTPUT_DIR-merged."},
+        metadata={
+            "help": "Whether to save (and push) the adapter of --use_peft merged into its base, too, as OUTPUT_DIR-merged."
+        },
     )
 
     def __post_init__(self):
@@ -203,8 +204,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     """Loads what the user named; raises ValueError for whatever is wrong with it."""
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
-    publishing.check_merge(script_args, model_args)
-    check_quantization(get_quantization_config(model_args))
+    publishing.check_adapter_flags(script_args, model_args)
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
     check_num_votes(script_args, training_args)
     seeds = load_seeds(script_args, training_args)

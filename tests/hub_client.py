@@ -1,6 +1,6 @@
 """What users do with a Hub, in a process of its own, for huggingface_hub reads its endpoint as it is imported.
 
-    HF_ENDPOINT=http://127.0.0.1:... HF_TOKEN=... python tests/hub_client.py FOLDER     writes FOLDER/found.json
+HF_ENDPOINT=http://127.0.0.1:... HF_TOKEN=... python tests/hub_client.py FOLDER     writes FOLDER/found.json
 """
 
 import contextlib
@@ -33,6 +33,7 @@ SETTINGS = {
     "report_to": "none",
     "disable_tqdm": True,
     "learning_rate": 1e-2,
+    "warmup_steps": 0,  # with which a first step moves nothing
     "num_generations": 4,
     "generation_batch_size": 16,
     "per_device_train_batch_size": 16,
@@ -111,7 +112,9 @@ def base():
 
 def full_model():
     """Every checkpoint is pushed as it is written; a run that goes on from a downloaded one ends as the first did."""
-    run = trainer("full", push_to_hub=True, hub_model_id="me/full", hub_strategy="all_checkpoints", hub_token="hf_write")
+    run = trainer(
+        "full", push_to_hub=True, hub_model_id="me/full", hub_strategy="all_checkpoints", hub_token="hf_write"
+    )
     run.train()
     run.train_dataset.to_dataset().push_to_hub("me/instructions")
     run.card_facts.instruction_dataset = "me/instructions"
@@ -172,7 +175,14 @@ def recipe():
     for name, value in SETTINGS.items():
         flags += [f"--{name}", str(value)] if name != "save_steps" else []
     flags += ["--seed_file", str(FOLDER / "private" / "seeds.jsonl"), "--push_to_hub", "true", "--max_steps", "1"]
-    flags += ["--eval_file", str(FOLDER / "private" / "problems.jsonl"), "--num_eval_samples", "2", "--eval_every", "0"]
+    flags += [
+        "--eval_file",
+        str(FOLDER / "private" / "problems.jsonl"),
+        "--num_eval_samples",
+        "2",
+        "--eval_every",
+        "0",
+    ]
 
     def main(name, *further):
         given = [*flags, "--output_dir", str(FOLDER / name), "--hub_model_id", f"me/{name}", *further]
@@ -199,5 +209,8 @@ def recipe():
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(240, exit=True)
     torch.set_num_threads(1)
-    found = {act.__name__: act() for act in [globals()[n] for n in sys.argv[2:]] or (base, full_model, adapter, local_base, recipe)}
+    found = {
+        act.__name__: act()
+        for act in [globals()[n] for n in sys.argv[2:]] or (base, full_model, adapter, local_base, recipe)
+    }
     (FOLDER / "found.json").write_text(json.dumps(found))

@@ -197,15 +197,21 @@ class Handler(BaseHTTPRequestHandler):
             elif operation["key"] == "lfsFile":
                 files[path] = self.server.blobs.get(value["oid"])
             else:
-                files = {name: data for name, data in files.items() if name != path and not name.startswith(path + "/")}
-        errors = [path for path, data in files.items() if data is None] or card_errors(files.get("README.md", b"").decode())
+                files = {
+                    name: data for name, data in files.items() if name != path and not name.startswith(path + "/")
+                }
+        errors = [path for path, data in files.items() if data is None] or card_errors(
+            files.get("README.md", b"").decode()
+        )
         if errors:
             self.answer(400, {"error": f"Invalid metadata in README.md, or files that were not uploaded: {errors}"})
             return
         self.server.repos[kind, repo].commits.append((header["value"]["summary"], files))
         sha = self.server.repos[kind, repo].at("main")[0]
         prefix = "" if kind == "models" else f"{kind}/"
-        self.answer(200, {"success": True, "commitOid": sha, "commitUrl": f"{self.server.url}/{prefix}{repo}/commit/{sha}"})
+        self.answer(
+            200, {"success": True, "commitOid": sha, "commitUrl": f"{self.server.url}/{prefix}{repo}/commit/{sha}"}
+        )
 
     def info(self, body, kind, repo, revision="main"):
         if (at := self.found(kind, repo, revision)) is not None:

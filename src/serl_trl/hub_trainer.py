@@ -1,6 +1,7 @@
 """`HubGRPOTrainer`: pushes that lose nothing when they fail, and a model card that says what was done."""
 
 import copy
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
         self.card_facts = CardFacts()
         super().__init__(*args, **kwargs)
 
-    def create_model_card(
+    def create_model_card(  # type: ignore[override]  # TRL has changed it before us
         self, model_name: str | None = None, dataset_name: str | None = None, tags: str | list[str] | None = None
     ) -> None:
         """TRL's card in a template of ours; `dataset_name`, the seeds on the Hub, defaults to that of `card_facts`."""
@@ -49,9 +50,9 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
             return
         self.card_facts.seed_dataset = dataset_name or self.card_facts.seed_dataset
         name = model_name or self._repository.split("/")[-1]
-        Path(self.args.output_dir).mkdir(parents=True, exist_ok=True)
+        self._run_dir.mkdir(parents=True, exist_ok=True)
         super().create_model_card(name, self.card_facts.seed_dataset, tags)
-        path = Path(self.args.output_dir) / "README.md"
+        path = self._run_dir / "README.md"
         serl_card(ModelCard.load(path), self, name).save(path)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
@@ -59,9 +60,8 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
         super()._save(output_dir, state_dict)
         if self.is_world_process_zero() and hasattr(self.model, "peft_config"):
             self.create_model_card()
-            folder = Path(output_dir or self.args.output_dir)
-            if folder != Path(self.args.output_dir):
-                shutil.copy(Path(self.args.output_dir) / "README.md", folder)
+            if output_dir is not None and Path(output_dir) != self._run_dir:
+                shutil.copy(self._run_dir / "README.md", output_dir)
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """
@@ -134,13 +134,14 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
                 "merged_adapter() needs a model with an adapter, not sharded by DeepSpeed or FSDP. Of a saved adapter: "
                 "peft.AutoPeftModelForCausalLM.from_pretrained(output_dir).merge_and_unload()."
             )
-        folder = f"{str(self.args.output_dir).rstrip('/')}{MERGED_SUFFIX}"
-        if self.args.should_save and Path(self.args.output_dir, "instructions").is_dir():
-            shutil.copytree(Path(self.args.output_dir, "instructions"), Path(folder, "instructions"), dirs_exist_ok=True)
+        run_dir = self._run_dir.absolute()
+        folder = run_dir.with_name(run_dir.name + MERGED_SUFFIX)
+        if self.args.should_save and (run_dir / "instructions").is_dir():  # the card counts them
+            shutil.copytree(run_dir / "instructions", folder / "instructions", dirs_exist_ok=True)
         merged = copy.deepcopy(self.model).merge_and_unload()
         repository = f"{self._repository}{MERGED_SUFFIX}"
         with (
-            swapped(self.args, output_dir=folder, hub_model_id=repository),
+            swapped(self.args, output_dir=str(folder), hub_model_id=repository),
             swapped(self, model=merged, hub_model_id=None),
         ):
             yield
@@ -167,8 +168,12 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
         return list(getattr(getattr(self, "push_in_progress", None), "jobs", []))
 
     @property
+    def _run_dir(self) -> Path:
+        return Path(str(self.args.output_dir))
+
+    @property
     def _repository(self) -> str:
-        return self.hub_model_id or self.args.hub_model_id or Path(self.args.output_dir).absolute().name
+        return self.hub_model_id or self.args.hub_model_id or self._run_dir.absolute().name
 
     def _push_command(self, revision: str | None, private: bool | None) -> str:
         command = ["hf", "upload", self._repository, str(self.args.output_dir), "."]
@@ -192,5 +197,6 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
 
 def _reason(error: BaseException) -> str:
     """An error of the Hub's client, and the one behind it, in one line."""
-    cause = f", {_reason(error.__cause__)}" if isinstance(error, RuntimeError) and error.__cause__ else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:MAX_REASON_CHARACTERS] + cause
+    text = " ".join(re.sub(r"For more information check: \S+", "", str(error)).split()).rstrip(".")
+    cause = f": {_reason(error.__cause__)}" if isinstance(error, RuntimeError) and error.__cause__ else ""
+    return f"{type(error).__name__}, {text[:MAX_REASON_CHARACTERS]}{cause}"

@@ -146,7 +146,9 @@ def settings_of(trainer: Any) -> list[tuple[str, str]]:
 def iteration_counts(run_dir: str | Path) -> list[tuple[int, int, int, str]]:
     """Of each iteration in the `instructions` of a run folder: its number, how many were written and kept, mean share."""
     counts = []
-    paths = sorted(Path(run_dir, "instructions").glob("iteration_*.jsonl"), key=lambda path: (len(path.name), path.name))
+    paths = sorted(
+        Path(run_dir, "instructions").glob("iteration_*.jsonl"), key=lambda path: (len(path.name), path.name)
+    )
     for number, path in enumerate(paths, 1):
         written = read_instructions(path)
         kept = [instruction for instruction in written if instruction.is_kept]
@@ -194,8 +196,8 @@ def usage(
     return "\n".join([*lines, f"prompt = {shown}", f'print({call}[0]["generated_text"])']), note
 
 
-def _metadata(data: ModelCardData, facts: CardFacts, base: str | None, is_adapter: bool, name: str) -> ModelCardData:
-    datasets = {facts.seed_dataset, facts.instruction_dataset, *_listed(data.get("datasets"))} - {None}
+def _metadata(data: Any, facts: CardFacts, base: str | None, is_adapter: bool, name: str) -> ModelCardData:
+    named = {facts.seed_dataset, facts.instruction_dataset, *_listed(data.get("datasets"))}
     results = [
         EvalResult(
             task_type="text-generation",
@@ -210,7 +212,7 @@ def _metadata(data: ModelCardData, facts: CardFacts, base: str | None, is_adapte
     ]
     return ModelCardData(
         base_model=base,
-        datasets=sorted(datasets) or None,
+        datasets=sorted(name for name in named if name) or None,
         library_name="peft" if is_adapter else "transformers",
         license=facts.license,
         model_name=name,

@@ -97,7 +97,8 @@ class SeRLTrainer(HubGRPOTrainer):
     ):
         _check_supported(train_dataset, kwargs)
         check_quantization(kwargs.get("quantization_config"))
-        check_quantization(((args and args.model_init_kwargs) or {}).get("quantization_config"))
+        init_kwargs: Any = args.model_init_kwargs if args is not None else None  # TRL has parsed it
+        check_quantization((init_kwargs or {}).get("quantization_config"))
         if args is None:
             model_id = model if isinstance(model, str) else model.config._name_or_path
             args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
