@@ -144,7 +144,9 @@ def adapter():
     while_training = warnings.copy()
     run.push_to_hub()
     pushed = AutoPeftModelForCausalLM.from_pretrained("me/adapter")
-    snapshot_download("me/adapter", allow_patterns="last-checkpoint/*", local_dir=FOLDER / "elsewhere")  # `hf download`
+    snapshot_download(
+        "me/adapter", allow_patterns="last-checkpoint/*", local_dir=FOLDER / "elsewhere"
+    )  # `hf download`
     checkpoint = FOLDER / "elsewhere" / "last-checkpoint"
     return {
         "warnings": while_training,

@@ -37,6 +37,7 @@ def test_a_run_that_was_not_measured(tmp_path):
     assert card.data.eval_results is None
     assert "Seeds: 8 prompts." in card.text
     assert "wrote further prompts" not in card.text
+    assert "agreed with the majority" in card.text
     assert "| iteration |" not in card.text
     assert "0 of 1 iterations, 0 optimiser steps" in card.text
     assert card.data.base_model is None  # a folder here
@@ -46,7 +47,12 @@ def test_a_run_that_was_not_measured(tmp_path):
 
 
 def test_facts_are_told(tmp_path):
-    run = trainer(tmp_path, reward_funcs=[MajorityVoteReward(), GroundTruthReward()], self_instruct=False)
+    run = trainer(
+        tmp_path,
+        reward_funcs=[MajorityVoteReward(), GroundTruthReward()],
+        self_instruct=False,
+        reward_weights=[1.0, 0.5],
+    )
     run.card_facts.scores = {"after": {"greedy pass@1": [0.5, 0.25, 0.75], "tokens": [10.04, 9.0, 11.0]}}
     run.card_facts.seed_dataset, run.card_facts.license = "openai/gsm8k", "mit"
     card = card_of(run)
@@ -56,8 +62,8 @@ def test_facts_are_told(tmp_path):
     assert card.data.datasets == ["openai/gsm8k"]
     assert "8 prompts of [openai/gsm8k](https://huggingface.co/datasets/openai/gsm8k)" in card.text
     assert card.data.license == "mit"
-    assert "other rewards than the vote alone" in card.text
-    assert "| rewards | MajorityVoteReward, GroundTruthReward |" in card.text
+    assert "agreed with the majority" not in card.text
+    assert "| rewards | MajorityVoteReward (weight 1), GroundTruthReward (weight 0.5) |" in card.text
 
 
 @pytest.mark.parametrize(

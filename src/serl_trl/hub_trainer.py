@@ -81,7 +81,7 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
     def _init_repository(self, token: str | None, private: bool | None) -> None:
         super().init_hf_repo(token, private)
         if self.is_world_process_zero():
-            self.card_facts.license = self.card_facts.license or self._license_of_base(token)
+            self.card_facts.license = self.card_facts.license or self._license_of_base(token or self.args.hub_token)
 
     def push_to_hub(
         self,
@@ -154,9 +154,14 @@ class HubGRPOTrainer(GuardedGRPOTrainer):
         def tell(job: Future) -> None:
             error = None if job.cancelled() else job.exception()
             if error is not None:
+                place = (
+                    f"is in {checkpoint_folder}"
+                    if Path(checkpoint_folder).is_dir()
+                    else "has made room for a later one"
+                )
                 logger.warning(
-                    f"The push of {Path(checkpoint_folder).name} to {self._repository} failed ({_reason(error)}). It is in "
-                    f"{checkpoint_folder}; training goes on."
+                    f"The push of {Path(checkpoint_folder).name} to {self._repository} failed ({_reason(error)}). It {place}; "
+                    "training goes on."
                 )
 
         for job in self._push_jobs:

@@ -135,7 +135,8 @@ def settings_of(trainer: Any) -> list[tuple[str, str]]:
     """The settings that a reader would want to know, rewards and adapter among them."""
     values = {name: getattr(trainer.args, name) for name in SETTINGS}
     rows = [(name, str(getattr(value, "value", value))) for name, value in values.items()]  # of enums, the value
-    rows.insert(0, ("rewards", ", ".join(trainer.reward_func_names)))
+    rewards = zip(trainer.reward_func_names, trainer.reward_weights.tolist(), strict=True)
+    rows.insert(0, ("rewards", ", ".join(f"{name} (weight {weight:g})" for name, weight in rewards)))
     for adapter in getattr(trainer.model, "peft_config", {}).values():
         targets = adapter.target_modules
         rows.append(("lora_r, lora_alpha", f"{adapter.r}, {adapter.lora_alpha}"))
