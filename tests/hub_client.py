@@ -210,7 +210,7 @@ def recipe():
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(240, exit=True)
+    faulthandler.dump_traceback_later(560, exit=True)
     torch.set_num_threads(1)
     found = {
         act.__name__: act()

@@ -35,7 +35,7 @@ def hub(tmp_path_factory):
         environment |= {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, str(Path(__file__).with_name("hub_client.py")), str(folder)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
         assert result.returncode == 0, result.stderr[-3000:]
         yield server, folder, json.loads((folder / "found.json").read_text()), environment
 
