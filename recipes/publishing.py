@@ -40,7 +40,7 @@ def check_adapter_flags(script_args: Any, model_args: Any) -> None:
 
 
 def publish(trainer: SeRLTrainer, *, is_merged: bool) -> None:
-    """Saves the merged model where it is wanted, then pushes; ends with a line for each push that failed."""
+    """Saves the merged model where it is wanted, then pushes; ends with a line for each thing that failed, after all else."""
     errors = []
 
     def push() -> None:
@@ -51,10 +51,13 @@ def publish(trainer: SeRLTrainer, *, is_merged: bool) -> None:
             errors.append(f"error: {error}")
 
     if is_merged:
-        with trainer.merged_adapter():
-            trainer.save_model(_internal_call=True)
-            trainer.create_model_card()
-            push()
+        try:
+            with trainer.merged_adapter():
+                trainer.save_model(_internal_call=True)
+                trainer.create_model_card()
+                push()
+        except ValueError as error:  # a model in shards
+            errors.append(f"error: --merge_adapter: {error}")
     push()
     if errors:
         sys.exit("\n".join(errors))
