@@ -10,7 +10,8 @@
 
 Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
 `--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
-card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, learning_curves.png and drift.png.
+card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, learning_curves.png and drift.png; with
+`--push_to_hub` all of it goes to the Hub (`--hub_model_id USER/NAME`).
 """
 
 import gc
@@ -30,7 +31,8 @@ from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
-import dry_run  # beside this file, like the next two
+import dry_run  # beside this file, like the next three
+import publishing
 from plan_arguments import PlanArguments, planned
 from recipe_inputs import check_num_votes, load_held_out, load_model, load_seeds, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
@@ -41,6 +43,7 @@ from serl_trl.engines import transformers_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
+from serl_trl.hub_trainer import HubError
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.shortage import TooFewInstructionsError
@@ -114,6 +117,12 @@ class SeRLScriptArguments(ScriptArguments):
     soft_votes: bool = field(
         default=False,
         metadata={"help": "Whether the reward of a vote is the share of the completion's own answer, not 1 or 0."},
+    )
+    merge_adapter: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether to save (and push) the adapter of --use_peft merged into its base, too, as OUTPUT_DIR-merged."
+        },
     )
 
     def __post_init__(self):
@@ -196,6 +205,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     """Loads what the user named; raises ValueError for whatever is wrong with it."""
     if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
+    publishing.check_adapter_flags(script_args, model_args)
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
     check_num_votes(script_args, training_args)
     seeds = load_seeds(script_args, training_args)
@@ -233,9 +243,13 @@ def run(job: Job) -> None:
 
     reports, title = {}, "On held-out problems"
     everything = len(job.held_out), job.script_args.num_eval_samples
+    publishing.describe(trainer, job.script_args, len(job.held_out))
+    scores: dict[str, Any] = {}  # of the reports, for files and the model's card
+    trainer.card_facts.scores = scores
     if job.held_out:
         say(f"Measuring the base on {len(job.held_out)} held-out problems ...")
         reports["before"] = measure(*everything)
+        scores["before"] = reports["before"].as_dict()
         if is_main:
             print_table(reports, title)
         if job.script_args.eval_every:
@@ -247,14 +261,15 @@ def run(job: Job) -> None:
         saved = complete_checkpoints(run_dir)
         say(f"Interrupted; --resume_from_checkpoint true goes on from {saved[-1]}." if saved else "Interrupted.")
         sys.exit(130)  # as a shell has it
-    trainer.save_model()
+    trainer.save_model(_internal_call=True)  # it is pushed at the end, with what was measured
     if job.held_out:
         say("Measuring what it has learnt ...")
         reports["after"] = measure(*everything)
+        scores["after"] = reports["after"].as_dict()
     if is_main:
-        trainer.create_model_card(run_dir.name, dataset_name=job.script_args.dataset_name)
+        trainer.create_model_card(run_dir.name)
         seconds = result.metrics["train_runtime"]
-        record = {"train_seconds": seconds, **{name: report.as_dict() for name, report in reports.items()}}
+        record = {"train_seconds": seconds, **scores}
         (run_dir / "evaluation.json").write_text(json.dumps(record, indent=1))
         if job.training_args.self_instruct:
             is_laboratory = not (job.script_args.seed_file or job.script_args.dataset_name)
@@ -264,8 +279,7 @@ def run(job: Job) -> None:
         if reports:
             print_table(reports, title)
         say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}. Curves: {learning_curves(run_dir)}.")
-    if job.training_args.push_to_hub:
-        trainer.push_to_hub(dataset_name=job.script_args.dataset_name)
+    publishing.publish(trainer, is_merged=job.script_args.merge_adapter)
     trainer.end()
 
 
@@ -317,7 +331,7 @@ def main(flags: list[str]) -> None:
         sys.exit(f"error: {error}")
     try:
         run(job)
-    except TooFewInstructionsError as error:
+    except (TooFewInstructionsError, HubError) as error:
         sys.exit(f"error: {error}")
     gc.collect()  # gloo's threads may abort a process whose interpreter ends while a trainer still holds their group
 

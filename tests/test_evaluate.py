@@ -89,7 +89,9 @@ def test_two_processes_find_the_same(whole, tmp_path):
     printed = run([sys.executable, *launch, *command(tmp_path)[1:]])
     assert results(tmp_path) == results(whole[0])
     filed = (tmp_path / "tiny/laboratory.jsonl").read_text().splitlines()
-    assert len(filed) == 1 + 2 * 10  # five batches of samples: in the last round, one process repeats what the other does
+    assert (
+        len(filed) == 1 + 2 * 10
+    )  # five batches of samples: in the last round, one process repeats what the other does
     assert printed.count("tiny on 10 problems") == printed.count("laboratory, 10 problems") == 1
 
 

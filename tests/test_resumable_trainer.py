@@ -149,6 +149,7 @@ def test_a_run_that_ran_out_of_instructions_goes_on(tmp_path, step):
 
 def test_lora(tmp_path):
     config = {"peft_config": LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")}
+    config["hub_model_id"] = "me/lora"  # the title of the card, which else is the folder's name
     trainer(tmp_path / "whole", **config).train()
     resumed(tmp_path / "whole", tmp_path / "again", 3, **config)
     assert (tmp_path / "again" / "checkpoint-8" / "adapter_model.safetensors").is_file()

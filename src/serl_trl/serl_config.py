@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from transformers.utils import is_torch_bf16_gpu_available
 from trl import GRPOConfig
@@ -265,6 +266,10 @@ class SeRLConfig(GRPOConfig):
         self._check_choices()
         self._check_ranges()
         self._check_novelty_options()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the token out of `training_args.bin`, which is pushed with the model."""
+        return {**self.__dict__, "hub_token": None}
 
     @property
     def is_gated(self) -> bool:

@@ -14,8 +14,9 @@ from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
 from .generation import swapped
 from .group_votes import GroupVotes
-from .guarded_trainer import GuardedGRPOTrainer
+from .hub_trainer import HubGRPOTrainer
 from .instruction_feed import InstructionFeed
+from .quantization import check_quantization
 from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
@@ -28,14 +29,15 @@ logger = get_logger(__name__)
 ROW_MEAN_LOSSES = ("grpo", "sapo", "dr_grpo", "luspo")  # TRL divides these by rows, not by tokens
 
 
-class SeRLTrainer(GuardedGRPOTrainer):
+class SeRLTrainer(HubGRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
     What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
-    TRL's, but for checkpoints ([`ResumableGRPOTrainer`]) and for numbers that are not finite ([`GuardedGRPOTrainer`]).
+    TRL's, but for checkpoints ([`ResumableGRPOTrainer`]), for numbers that are not finite ([`GuardedGRPOTrainer`]), and for
+    model cards and pushes that fail ([`HubGRPOTrainer`]).
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
@@ -51,7 +53,8 @@ class SeRLTrainer(GuardedGRPOTrainer):
             The other arguments of [`~trl.GRPOTrainer`].
 
     Raises:
-        ValueError: For tools, environments, rollout functions, streaming datasets and vision models.
+        ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
+            `quantization_config` that bitsandbytes cannot serve here.
 
     Source: arXiv 2505.20347.
 
@@ -93,6 +96,9 @@ class SeRLTrainer(GuardedGRPOTrainer):
         **kwargs: Any,
     ):
         _check_supported(train_dataset, kwargs)
+        check_quantization(kwargs.get("quantization_config"))
+        init_kwargs: Any = args.model_init_kwargs if args is not None else None  # TRL has parsed it
+        check_quantization((init_kwargs or {}).get("quantization_config"))
         if args is None:
             model_id = model if isinstance(model, str) else model.config._name_or_path
             args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
