@@ -197,6 +197,7 @@ def main(flags: list[str]) -> None:
             size = len(next(iter(reports.values())).greedy)
             print_table(reports, f"{name}, {size} problems", Console())
         print(f"Results and completions: {args.output_dir}.")
+    state.destroy_process_group()
 
 
 if __name__ == "__main__":

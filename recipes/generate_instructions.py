@@ -10,7 +10,6 @@ Settings come from flags and from a YAML file (`--config FILE`, with flags takin
 is asked (`prompt`), the label (`answer`) with its vote share (`share`), and where it comes from; docs/how-to.md lists all.
 """
 
-import gc
 import os
 import sys
 from collections import Counter
@@ -204,9 +203,7 @@ def main(flags: list[str]) -> None:
                 push(dataset, args.dataset_repository, script_args.output_file)
         except ValueError as error:
             sys.exit(f"error: {error}")
-    trainer.accelerator.end_training()
-    del trainer
-    gc.collect()  # as in serl_math.py
+    trainer.end()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, learning_c
 `--push_to_hub` all of it goes to the Hub (`--hub_model_id USER/NAME`).
 """
 
-import gc
 import json
 import os
 import random
@@ -333,7 +332,6 @@ def main(flags: list[str]) -> None:
         run(job)
     except (TooFewInstructionsError, HubError) as error:
         sys.exit(f"error: {error}")
-    gc.collect()  # gloo's threads may abort a process whose interpreter ends while a trainer still holds their group
 
 
 if __name__ == "__main__":

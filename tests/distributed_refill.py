@@ -1,6 +1,5 @@
 """Run by test_distributed.py in one process and in two: refilled batches, scripted and real, and what came of them."""
 
-import gc
 import json
 import sys
 from pathlib import Path
@@ -90,4 +89,3 @@ def main(output_dir: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main(Path(sys.argv[1]))
-    gc.collect()  # a process group that is still held when the interpreter ends may abort it

@@ -1,6 +1,5 @@
 """Run by test_distributed.py in two processes: a whole run, one from the middle of a rollout, one that cannot save."""
 
-import gc
 import shutil
 import sys
 from pathlib import Path
@@ -53,4 +52,3 @@ def out_of_room(folder: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main(Path(sys.argv[1]))
-    gc.collect()  # a process group that is still held when the interpreter ends may abort it

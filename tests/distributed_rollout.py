@@ -1,8 +1,8 @@
 """Run by test_distributed.py in two processes: trains two steps and writes down what each process saw."""
 
-import gc
 import json
 import sys
+import weakref
 from pathlib import Path
 
 import torch
@@ -43,11 +43,12 @@ def main(output_dir: Path) -> None:
         "rollouts": rollouts,
         "checksum": [parameter.detach().double().sum().item() for parameter in trainer.model.parameters()],
     }
-    (output_dir / f"rank{rank}.json").write_text(json.dumps(record))
+    wrapped = weakref.ref(trainer.model_wrapped)
     trainer.end()
+    record["is_wrapped"] = wrapped() is not None
+    (output_dir / f"rank{rank}.json").write_text(json.dumps(record))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main(Path(sys.argv[1]))
-    gc.collect()  # a process group that is still held when the interpreter ends may abort it

@@ -1,6 +1,5 @@
 """Run by test_group_votes.py in two processes: trains two steps with further votes, and writes down what each saw."""
 
-import gc
 import json
 import sys
 from pathlib import Path
@@ -66,4 +65,3 @@ def main(output_dir: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main(Path(sys.argv[1]))
-    gc.collect()  # a process group that is still held when the interpreter ends may abort it

@@ -1,6 +1,5 @@
 """Run by test_kill.py, in processes of its own: trains, from the last complete checkpoint if told so."""
 
-import gc
 import json
 import sys
 from pathlib import Path
@@ -22,4 +21,3 @@ def main(output_dir: str, resume: str, settings: str) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     main(*sys.argv[1:])
-    gc.collect()  # a process group that is still held when the interpreter ends may abort it

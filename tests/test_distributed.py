@@ -60,6 +60,12 @@ def test_both_processes_have_the_same_instructions_and_parameters(ranks):
 
 
 @pytest.mark.multiprocess
+def test_at_the_end_nothing_holds_the_process_group(ranks):
+    """What wraps the model for several processes would, and the process might then hang as it ends."""
+    assert [rank["is_wrapped"] for rank in ranks] == [False, False]
+
+
+@pytest.mark.multiprocess
 def test_a_sampled_run_repeats_exactly(ranks, tmp_path):
     assert records("distributed_rollout.py", tmp_path) == ranks
 

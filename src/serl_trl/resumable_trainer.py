@@ -222,6 +222,19 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     # Resuming ------------------------------------------------------------------------------------------------------
 
+    def end(self) -> None:
+        """
+        As [`~transformers.Trainer.end`], and lets go of what is wrapped for several processes, ahead of their group.
+
+        A gloo group that DDP is the last to hold ends with the interpreter locked, while a thread of its own may wait for the
+        interpreter: both wait for ever, or the process aborts. Python's own hold of the group ends unlocked.
+        """
+        group = torch.distributed.group.WORLD if torch.distributed.is_initialized() else None
+        super().end()
+        self.model_wrapped = self.model
+        self.accelerator.free_memory()  # collects garbage, too
+        del group
+
     def _facts(self) -> dict[str, Any]:
         """What must be the same in the run that resumes, beyond the settings."""
         prompts = getattr(self.train_dataset, "seeds", None)
