@@ -312,7 +312,7 @@ def main(flags: list[str]) -> None:
             dry_run.main(plan_args, *settings)
             return
         job = set_up(*settings)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
     try:
         run(job)

@@ -36,6 +36,13 @@ def model_mode(model: Any, *, training: bool) -> Iterator[None]:
         model.train(was_training)
 
 
+def sampling_seed(trainer: Any, seed: int) -> int:
+    """A seed of its own for each process; for those that share a vLLM engine one, since each draws the same tokens there."""
+    args, rank = trainer.args, trainer.accelerator.process_index
+    is_shared = args.use_vllm and args.vllm_mode == "colocate"
+    return seed + (rank // args.vllm_tensor_parallel_size if is_shared else rank)
+
+
 def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Reply]:
     """
     One reply for each prompt, the same on every process; moves no random state and logs nothing.
@@ -52,7 +59,7 @@ def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Repl
     local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
     with (
         model_mode(trainer.model, training=False),
-        isolated_random_state(seed + accelerator.process_index),
+        isolated_random_state(sampling_seed(trainer, seed)),
         _instruction_sampling(trainer),
     ):
         prompt_ids, images, fields = trainer._tokenize_prompts(local)

@@ -13,7 +13,7 @@ from trl.trainer.utils import get_callable_name, is_async_callable
 
 from .diagnostics import reward_alignment, vote_metrics
 from .failures import together
-from .generation import rollouts, swapped
+from .generation import rollouts, sampling_seed, swapped
 from .prompts import Prompt
 from .random_state import isolated_random_state
 from .rewards import GroundTruthReward, MajorityVoteReward
@@ -186,7 +186,7 @@ class GroupVotes:
         num_prompts = max(1, self.args.generation_batch_size // num_further)
         sampled = []
         with (
-            isolated_random_state(seed + self.trainer.accelerator.process_index),
+            isolated_random_state(sampling_seed(self.trainer, seed)),
             swapped(self.trainer, num_generations=num_further),
         ):
             for start in range(0, len(prompts), num_prompts):

@@ -10,6 +10,7 @@ from datasets import Dataset, IterableDataset
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from .advantages import ADVANTAGE_ESTIMATORS
+from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
 from .generation import swapped
@@ -52,6 +53,7 @@ class SeRLTrainer(GuardedGRPOTrainer):
 
     Raises:
         ValueError: For tools, environments, rollout functions, streaming datasets and vision models.
+        ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
 
@@ -96,6 +98,7 @@ class SeRLTrainer(GuardedGRPOTrainer):
         if args is None:
             model_id = model if isinstance(model, str) else model.config._name_or_path
             args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
+        check_vllm(args)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         if args.self_instruct and isinstance(train_dataset, Dataset):
             train_dataset = SelfInstructDataset.from_config(train_dataset, args)
