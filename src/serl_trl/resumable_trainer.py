@@ -225,7 +225,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
     def _facts(self) -> dict[str, Any]:
         """What must be the same in the run that resumes, beyond the settings."""
         prompts = getattr(self.train_dataset, "seeds", None)
-        shapes = [[n, list(p.shape)] for n, p in self.model.named_parameters() if p.requires_grad]
+        # ZeRO-3 leaves parameters empty, and their shapes in an attribute.
+        shapes = [[n, [*getattr(p, "ds_shape", p.shape)]] for n, p in self.model.named_parameters() if p.requires_grad]
         return {
             "num_processes": self.accelerator.num_processes,
             "num_rows": len(self.train_dataset),

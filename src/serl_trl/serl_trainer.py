@@ -283,13 +283,12 @@ class SeRLTrainer(GuardedGRPOTrainer):
         with swapped(self, beta=beta):
             return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * scale})
 
-    def drop_empty_gradients(self, model: torch.nn.Module) -> None:
-        """Removes the gradients of a step on which nothing was kept anywhere, lest momentum alone move weights."""
+    def is_step_empty(self) -> bool:
+        """Whether nothing was kept anywhere for the optimiser step that is due; to be asked once for each."""
         num_tokens = self.accelerator.reduce(torch.as_tensor(self._kept_tokens), reduction="sum")
         self._kept_tokens = 0
-        if num_tokens == 0:
-            model.zero_grad(set_to_none=True)
         self._metrics["train"]["serl/gate/frac_empty_steps"].append(float(num_tokens == 0))
+        return bool(num_tokens == 0)
 
 
 def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
