@@ -23,4 +23,5 @@ collect_ignore = [  # run by tests in processes of their own
     "distributed_rollout.py",
     "distributed_votes.py",
     "resumable_run.py",
+    "vllm_run.py",
 ]

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from accelerate.logging import get_logger
 from datasets import Dataset, IterableDataset
+from transformers import set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from .advantages import ADVANTAGE_ESTIMATORS
 from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
-from .generation import swapped
+from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
 from .guarded_trainer import GuardedGRPOTrainer
 from .instruction_feed import InstructionFeed
@@ -113,6 +114,10 @@ class SeRLTrainer(GuardedGRPOTrainer):
         )
         if self._is_vlm:
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
+        if (
+            self.use_vllm
+        ):  # an engine in this process has seeded every generator with its number, whatever args.seed is
+            set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
         self._truth_column = next(
