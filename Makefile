@@ -48,7 +48,7 @@ test-vllm: .venv-vllm/installed
 	touch $@
 
 test-deepspeed: .venv-deepspeed/installed
-	.venv-deepspeed/bin/python -m pytest -m slow tests/test_deepspeed.py
+	.venv-deepspeed/bin/python -m pytest -m slow tests/test_sharded.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -17,10 +17,10 @@ hypothesis.settings.register_profile("default", deadline=None)  # the machines t
 hypothesis.settings.load_profile("default")
 
 collect_ignore = [  # run by tests in processes of their own
-    "distributed_deepspeed.py",
     "distributed_refill.py",
     "distributed_resume.py",
     "distributed_rollout.py",
+    "distributed_sharded.py",
     "distributed_votes.py",
     "resumable_run.py",
     "vllm_run.py",
