@@ -40,6 +40,7 @@ from serl_trl.checkpoints import complete_checkpoints
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
+from serl_trl.generation import whole_model
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.shortage import TooFewInstructionsError
@@ -219,16 +220,17 @@ def run(job: Job) -> None:
     say = trainer.accelerator.print
 
     def measure(num_problems: int, num_samples: int) -> EvaluationReport:
-        return evaluate(
-            trainer.accelerator.unwrap_model(trainer.model),
-            job.tokenizer,
-            job.held_out[:num_problems],
-            job.answers[:num_problems],
-            answer_type=job.script_args.answer_type,
-            num_samples=num_samples,
-            max_new_tokens=job.training_args.max_completion_length,
-            batch_size=job.script_args.eval_batch_size,
-        )
+        with whole_model(trainer) as model:
+            return evaluate(
+                model,
+                job.tokenizer,
+                job.held_out[:num_problems],
+                job.answers[:num_problems],
+                answer_type=job.script_args.answer_type,
+                num_samples=num_samples,
+                max_new_tokens=job.training_args.max_completion_length,
+                batch_size=job.script_args.eval_batch_size,
+            )
 
     reports = {}
     everything = len(job.held_out), job.script_args.num_eval_samples

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,26 @@ def test_a_checkpoints_own_sampling_settings_do_not_interfere(policy):
 def test_every_prompt_needs_an_answer(policy, answers):
     with pytest.raises(ValueError, match=f"1 prompts and {len(answers)} answers"):
         evaluate(*policy, ["?"], answers)
+
+
+def test_every_process_generates_as_often_and_each_problem_counts_once(policy, monkeypatch):
+    """Four problems on three processes: the last is the first one's, and the others repeat it; the third gets all wrong."""
+    gathered, sizes = [], []
+
+    def report_of(rank):
+        def generate(model, tokenizer, prompts, **kwargs):
+            sizes.append(len(prompts))
+            return [("\\boxed{9}" if rank == 2 else f"\\boxed{{{prompt}}}", 1) for prompt in prompts]
+
+        def gather(rows):  # as if the processes behind this one had nothing right
+            gathered.extend(rows)
+            return [*gathered, *((i, 0, 0, 0, 0, 0) for i in range(4))]
+
+        monkeypatch.setattr(evaluation, "generate", generate)
+        monkeypatch.setattr(evaluation, "gather_object", gather)
+        monkeypatch.setattr(evaluation, "PartialState", lambda: SimpleNamespace(process_index=rank, num_processes=3))
+        return evaluate(*policy, ["1", "2", "3", "4"], ["1", "2", "3", "4"], num_samples=2)
+
+    reports = [report_of(rank) for rank in range(3)]
+    assert sizes == [2, 4] * 3  # greedily, and two samples each
+    assert reports[-1].greedy.tolist() == [1, 1, 0, 1]

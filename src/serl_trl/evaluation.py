@@ -98,7 +98,9 @@ def evaluate(
             f"There are {len(prompts)} prompts and {len(answers)} answers; evaluate needs one answer each."
         )
     state = PartialState()
-    local = range(state.process_index, len(prompts), state.num_processes)
+    # As many for each process, so that all generate as often: sharded models generate together. The last may be repeated.
+    size = -(-len(prompts) // state.num_processes)
+    local = [min(state.process_index + i * state.num_processes, len(prompts) - 1) for i in range(size)]
     sampling = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
     was_training = model.training
     model.eval()
@@ -114,7 +116,9 @@ def evaluate(
     for n, i in enumerate(local):
         samples = sampled[n * num_samples : (n + 1) * num_samples]
         rows.append((i, *_scores(greedy[n][0], samples, answers[i], answer_type)))
-    _, greedy_right, right, majority, no_answer, length = np.array(sorted(gather_object(rows)), dtype=float).T
+    first = {row[0]: row for row in reversed(gather_object(rows))}  # of a problem that was repeated
+    table = np.array([first[i] for i in range(len(prompts))], dtype=float)
+    _, greedy_right, right, majority, no_answer, length = table.T
     return EvaluationReport(greedy_right, right, majority, no_answer, length, num_samples)
 
 

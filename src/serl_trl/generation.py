@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from accelerate.utils import gather_object
+from trl.models import unwrap_model_for_generation
 
 from .prompts import Prompt, Reply
 from .random_state import isolated_random_state
@@ -34,6 +35,16 @@ def model_mode(model: Any, *, training: bool) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
+
+
+@contextmanager
+def whole_model(trainer: Any) -> Iterator[Any]:
+    """The policy without wrappers, to generate with; under ZeRO-3 all of its parameters are on every process meanwhile."""
+    kwargs = trainer.args.gradient_checkpointing_kwargs
+    with unwrap_model_for_generation(
+        trainer.model_wrapped, trainer.accelerator, gradient_checkpointing_kwargs=kwargs
+    ) as model:
+        yield model
 
 
 def sampling_seed(trainer: Any, seed: int) -> int:
