@@ -60,7 +60,7 @@ def hold_empty_steps(optimizer: Any, is_empty: Callable[[], bool]) -> None:
     Has a ZeRO optimiser do all of an empty step but the step itself: gradients go, states and weights stay.
 
     Args:
-        optimizer (`Any`): That of DeepSpeed's engine, in any of ZeRO's stages.
+        optimizer (`Any`): That of DeepSpeed's engine.
         is_empty (`Callable[[], bool]`): Whether the step is one; asked once for each.
 
     Raises:

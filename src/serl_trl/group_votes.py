@@ -28,7 +28,7 @@ class GroupVotes:
     TRL hands a reward the rows of its own process, and a group may straddle processes: the rows are gathered, every
     process votes on all groups, and each returns the rewards of its own rows. With `num_votes` the further votes of
     each prompt are sampled through the trainer's own generation, shared out among the processes, with the settings of
-    the rollout and random states of their own, so that the rollouts are what they would be without them (a vLLM engine
+    the rollout and random states of their own, so that the rollouts are what they would be without them (a vLLM server
     keeps a random state that cannot be set aside). They vote, and are then dropped. In evaluation the group alone votes.
 
     Of several [`MajorityVoteReward`]s the first is the one that the gate reads and the logs describe. A column `answer`

@@ -42,7 +42,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
     every process) or has a `state_dict` among the rewards (each process its own). Checkpoints are written aside and
     renamed; only complete ones are resumed from. Ctrl-C and SIGTERM save one more before the run ends.
 
-    Exact means: same versions, machine and number of processes, and a sampler that can be repeated, which vLLM's is not.
+    Exact means: same versions, machine and number of processes, and a sampler that can be repeated, which a vLLM server's is
+    not.
     """
 
     args: GRPOConfig
