@@ -44,7 +44,7 @@ def main(flags: argparse.Namespace) -> None:
 
     VLLMGeneration.sync_weights = sync
     VLLMClient.init_communicator = lambda self, device: None  # wants CUDA
-    # TRL leaves the type to vLLM, which takes bfloat16 for a float32 model: ten thousand times the rounding.
+    # TRL leaves the type to vLLM, which takes bfloat16 for a float32 model: some thousand times the rounding.
     vllm_generation.LLM = functools.partial(vllm_generation.LLM, dtype="float32")
     backend = {"vllm_mode": "server", "vllm_server_base_url": flags.server} if flags.server else COLOCATE
     settings = SETTINGS | backend | {"use_vllm": True, "save_strategy": "steps", "save_steps": 2}
