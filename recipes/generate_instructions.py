@@ -189,7 +189,7 @@ def main(flags: list[str]) -> None:
     try:
         script_args, args, model_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
         trainer = set_up(script_args, args, model_args)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
     try:
         dataset = write_and_label(trainer, script_args)

@@ -10,6 +10,7 @@ from datasets import Dataset, load_dataset
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from trl import ModelConfig
 
+from serl_trl.backends import check_vllm
 from serl_trl.benchmarks import PROMPT_FIELDS, load_problems
 from serl_trl.files import column_of, read_rows
 from serl_trl.prompts import PromptTemplate
@@ -101,7 +102,8 @@ def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
 
 
 def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
-    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model."""
+    """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model or vLLM."""
+    check_vllm(training_args)
     if model_args.model_name_or_path == "smollm2":
         return load_smollm2()
     source = source_of(model_args, training_args)

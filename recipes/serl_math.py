@@ -42,6 +42,7 @@ from serl_trl.engines import transformers_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
+from serl_trl.generation import whole_model
 from serl_trl.hub_trainer import HubError
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
@@ -229,16 +230,16 @@ def run(job: Job) -> None:
     say = trainer.accelerator.print
 
     def measure(num_problems: int, num_samples: int) -> EvaluationReport:
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        return evaluate(
-            transformers_engine(model, job.tokenizer, job.script_args.eval_batch_size),
-            job.held_out[:num_problems],
-            job.answers[:num_problems],
-            answer_type=job.script_args.answer_type,
-            num_samples=num_samples,
-            max_new_tokens=job.training_args.max_completion_length,
-            batch_size=job.script_args.eval_batch_size,
-        )
+        with whole_model(trainer) as model:
+            return evaluate(
+                transformers_engine(model, job.tokenizer, job.script_args.eval_batch_size),
+                job.held_out[:num_problems],
+                job.answers[:num_problems],
+                answer_type=job.script_args.answer_type,
+                num_samples=num_samples,
+                max_new_tokens=job.training_args.max_completion_length,
+                batch_size=job.script_args.eval_batch_size,
+            )
 
     reports, title = {}, "On held-out problems"
     everything = len(job.held_out), job.script_args.num_eval_samples
@@ -326,7 +327,7 @@ def main(flags: list[str]) -> None:
             dry_run.main(plan_args, *settings)
             return
         job = set_up(*settings)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
     try:
         run(job)

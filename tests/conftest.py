@@ -20,7 +20,9 @@ collect_ignore = [  # run by tests in processes of their own
     "distributed_refill.py",
     "distributed_resume.py",
     "distributed_rollout.py",
+    "distributed_sharded.py",
     "distributed_votes.py",
     "resumable_run.py",
     "tracked_run.py",
+    "vllm_run.py",
 ]

@@ -288,6 +288,7 @@ def in_one_process(rollouts, answers):
     prompts, completions = ([row for rank in rollouts for row in rank[name]] for name in ("prompts", "completions"))
     further = [completion for _, group in rollouts[0]["groups"] for completion in group[4:]]
     stub = SimpleNamespace(
+        args=SimpleNamespace(use_vllm=False),
         model=SimpleNamespace(training=True),
         num_generations=4,
         accelerator=SimpleNamespace(process_index=0, num_processes=1),

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import ProgressCallback, TrainerCallback
 
 from .evaluation import EvaluationReport
+from .generation import swapped
 
 
 class RegenerationCallback(TrainerCallback):
@@ -34,13 +35,51 @@ class RegenerationCallback(TrainerCallback):
 
 
 class EmptyStepCallback(TrainerCallback):
-    """Keeps the optimiser still on a step whose groups were all rejected."""
+    """
+    Keeps the optimiser still on a step whose groups were all rejected, lest momentum alone move weights.
+
+    DeepSpeed steps at the end of the backward pass, before any callback is asked. There its optimiser is made to ask.
+    """
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
+        self._asking: Any = None  # DeepSpeed's optimiser
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if self.trainer.is_deepspeed_enabled and self._asking is not self.trainer.deepspeed.optimizer:
+            self._asking = self.trainer.deepspeed.optimizer
+            hold_empty_steps(self._asking, self.trainer.is_step_empty)
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-        self.trainer.drop_empty_gradients(model)
+        if not self.trainer.is_deepspeed_enabled and self.trainer.is_step_empty():
+            model.zero_grad(set_to_none=True)
+
+
+def hold_empty_steps(optimizer: Any, is_empty: Callable[[], bool]) -> None:
+    """
+    Has a ZeRO optimiser do all of an empty step but the step itself: gradients go, states and weights stay.
+
+    Args:
+        optimizer (`Any`): That of DeepSpeed's engine.
+        is_empty (`Callable[[], bool]`): Whether the step is one; asked once for each.
+
+    Raises:
+        ValueError: For another optimiser of DeepSpeed's.
+    """
+    if not hasattr(optimizer, "_optimizer_step"):
+        raise ValueError(
+            f"DeepSpeed's {type(optimizer).__name__} cannot be kept from moving weights on a step whose groups were all "
+            "rejected. Use zero_stage 2 or 3."
+        )
+    step = optimizer.step
+
+    def asking_step(*args: Any, **kwargs: Any) -> Any:
+        if not is_empty():
+            return step(*args, **kwargs)
+        with swapped(optimizer, _optimizer_step=lambda group: None):
+            return step(*args, **kwargs)
+
+    optimizer.step = asking_step
 
 
 class EvaluationCallback(TrainerCallback):

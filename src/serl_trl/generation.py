@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from accelerate.utils import gather_object
+from trl.models import unwrap_model_for_generation
 
 from .prompts import Prompt, Reply
 from .random_state import isolated_random_state
@@ -36,6 +37,23 @@ def model_mode(model: Any, *, training: bool) -> Iterator[None]:
         model.train(was_training)
 
 
+@contextmanager
+def whole_model(trainer: Any) -> Iterator[Any]:
+    """The policy without wrappers, to generate with; under ZeRO-3 all of its parameters are on every process meanwhile."""
+    kwargs = trainer.args.gradient_checkpointing_kwargs
+    with unwrap_model_for_generation(
+        trainer.model_wrapped, trainer.accelerator, gradient_checkpointing_kwargs=kwargs
+    ) as model:
+        yield model
+
+
+def sampling_seed(trainer: Any, seed: int) -> int:
+    """A seed of its own for each process; for those that share a vLLM engine one, since each draws the same tokens there."""
+    args, rank = trainer.args, trainer.accelerator.process_index
+    is_shared = args.use_vllm and args.vllm_mode == "colocate"
+    return seed + (rank // args.vllm_tensor_parallel_size if is_shared else rank)
+
+
 def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Reply]:
     """
     One reply for each prompt, the same on every process; moves no random state and logs nothing.
@@ -52,7 +70,7 @@ def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Repl
     local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
     with (
         model_mode(trainer.model, training=False),
-        isolated_random_state(seed + accelerator.process_index),
+        isolated_random_state(sampling_seed(trainer, seed)),
         _instruction_sampling(trainer),
     ):
         prompt_ids, images, fields = trainer._tokenize_prompts(local)

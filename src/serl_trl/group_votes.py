@@ -13,7 +13,7 @@ from trl.trainer.utils import get_callable_name, is_async_callable
 
 from .diagnostics import reward_alignment, vote_metrics
 from .failures import together
-from .generation import rollouts, swapped
+from .generation import rollouts, sampling_seed, swapped
 from .prompts import Prompt
 from .random_state import isolated_random_state
 from .rewards import GroundTruthReward, MajorityVoteReward
@@ -28,7 +28,7 @@ class GroupVotes:
     TRL hands a reward the rows of its own process, and a group may straddle processes: the rows are gathered, every
     process votes on all groups, and each returns the rewards of its own rows. With `num_votes` the further votes of
     each prompt are sampled through the trainer's own generation, shared out among the processes, with the settings of
-    the rollout and random states of their own, so that the rollouts are what they would be without them (a vLLM engine
+    the rollout and random states of their own, so that the rollouts are what they would be without them (a vLLM server
     keeps a random state that cannot be set aside). They vote, and are then dropped. In evaluation the group alone votes.
 
     Of several [`MajorityVoteReward`]s the first is the one that the gate reads and the logs describe. A column `answer`
@@ -186,7 +186,7 @@ class GroupVotes:
         num_prompts = max(1, self.args.generation_batch_size // num_further)
         sampled = []
         with (
-            isolated_random_state(seed + self.trainer.accelerator.process_index),
+            isolated_random_state(sampling_seed(self.trainer, seed)),
             swapped(self.trainer, num_generations=num_further),
         ):
             for start in range(0, len(prompts), num_prompts):

@@ -54,7 +54,7 @@ class GuardedGRPOTrainer(ResumableGRPOTrainer):
         if norm is not None and not math.isfinite(norm):
             bad = [inputs for loss, inputs in micro_batches if not torch.isfinite(loss)]
             is_loss = any(gather_object([bool(bad)]))
-            if is_loss or self.accelerator.scaler is None:
+            if is_loss or self.accelerator.mixed_precision != "fp16":
                 culprits = bad if is_loss else [inputs for _, inputs in micro_batches]
                 shown = gather_object([row for inputs in culprits for row in self._rows(inputs)])
                 self._stop(f"the {'loss' if is_loss else 'gradient'} is not finite", shown)

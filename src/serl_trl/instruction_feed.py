@@ -10,7 +10,7 @@ from accelerate.logging import get_logger
 from .drift import drift_warning
 from .failures import together
 from .filters import DifficultyGate, Verdict
-from .generation import model_mode, rollouts, written_replies
+from .generation import model_mode, rollouts, sampling_seed, written_replies
 from .instructions import read_instructions
 from .prompts import Prompt
 from .random_state import isolated_random_state
@@ -158,8 +158,7 @@ class InstructionFeed:
         """Votes on instructions ahead of training, with samples as in training; moves no random state."""
         size = self.args.num_prompts_per_generation
         votes: list[Vote] = []
-        rank = self.trainer.accelerator.process_index
-        with model_mode(self.trainer.model, training=True), isolated_random_state(seed + rank):
+        with model_mode(self.trainer.model, training=True), isolated_random_state(sampling_seed(self.trainer, seed)):
             for start in range(0, len(prompts), size):
                 asked = prompts[start : start + size]
                 groups, num_generated = rollouts(self.trainer, asked)

@@ -42,7 +42,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
     every process) or has a `state_dict` among the rewards (each process its own). Checkpoints are written aside and
     renamed; only complete ones are resumed from. Ctrl-C and SIGTERM save one more before the run ends.
 
-    Exact means: same versions, machine and number of processes, and a sampler that can be repeated, which vLLM's is not.
+    Exact means: same versions, machine and number of processes, and a sampler that can be repeated, which a vLLM server's is
+    not.
     """
 
     args: GRPOConfig
@@ -238,7 +239,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
     def _facts(self) -> dict[str, Any]:
         """What must be the same in the run that resumes, beyond the settings."""
         prompts = getattr(self.train_dataset, "seeds", None)
-        shapes = [[n, list(p.shape)] for n, p in self.model.named_parameters() if p.requires_grad]
+        # ZeRO-3 leaves parameters empty, and their shapes in an attribute.
+        shapes = [[n, [*getattr(p, "ds_shape", p.shape)]] for n, p in self.model.named_parameters() if p.requires_grad]
         return {
             "num_processes": self.accelerator.num_processes,
             "num_rows": len(self.train_dataset),

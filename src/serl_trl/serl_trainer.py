@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from accelerate.logging import get_logger
 from datasets import Dataset, IterableDataset
+from transformers import set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from .advantages import ADVANTAGE_ESTIMATORS
+from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
-from .generation import swapped
+from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
 from .hub_trainer import HubGRPOTrainer
 from .instruction_feed import InstructionFeed
@@ -55,6 +57,7 @@ class SeRLTrainer(HubGRPOTrainer):
     Raises:
         ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
             `quantization_config` that bitsandbytes cannot serve here.
+        ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
 
@@ -102,6 +105,7 @@ class SeRLTrainer(HubGRPOTrainer):
         if args is None:
             model_id = model if isinstance(model, str) else model.config._name_or_path
             args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
+        check_vllm(args)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         if args.self_instruct and isinstance(train_dataset, Dataset):
             train_dataset = SelfInstructDataset.from_config(train_dataset, args)
@@ -116,6 +120,10 @@ class SeRLTrainer(HubGRPOTrainer):
         )
         if self._is_vlm:
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
+        if (
+            self.use_vllm
+        ):  # an engine in this process has seeded every generator with its number, whatever args.seed is
+            set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
         self._truth_column = next(
@@ -286,13 +294,12 @@ class SeRLTrainer(HubGRPOTrainer):
         with swapped(self, beta=beta):
             return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * scale})
 
-    def drop_empty_gradients(self, model: torch.nn.Module) -> None:
-        """Removes the gradients of a step on which nothing was kept anywhere, lest momentum alone move weights."""
+    def is_step_empty(self) -> bool:
+        """Whether nothing was kept anywhere for the optimiser step that is due; to be asked once for each."""
         num_tokens = self.accelerator.reduce(torch.as_tensor(self._kept_tokens), reduction="sum")
         self._kept_tokens = 0
-        if num_tokens == 0:
-            model.zero_grad(set_to_none=True)
         self._metrics["train"]["serl/gate/frac_empty_steps"].append(float(num_tokens == 0))
+        return bool(num_tokens == 0)
 
 
 def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:

