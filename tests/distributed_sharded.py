@@ -152,11 +152,13 @@ def main(folder: Path, parts: list[str]) -> None:
     state = PartialState()
     record["backend"] = str(state.distributed_type)
     (folder / f"rank{state.process_index}.json").write_text(json.dumps(record))
+    group = torch.distributed.group.WORLD  # the last to let go of it, as in SeRLTrainer.end
     state.destroy_process_group()
+    gc.collect()
+    del group
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     shard_on_a_cpu()
     main(Path(sys.argv[1]), sys.argv[2:])
-    gc.collect()
