@@ -139,7 +139,7 @@ def evaluate(
             texts = engine([prompts[i] for i in job.indices for _ in range(job.num_each)], sampling)
             for n, i in enumerate(job.indices):
                 completions = texts[n * job.num_each : (n + 1) * job.num_each]
-                rows.append(_scored(i, job.mode, completions, answers[i], answer_type))
+                rows.append(_scored(i, job.mode, prompts[i], completions, answers[i], answer_type))
         records.add(gather_object(rows))
     return _report(records.rows, len(prompts), num_samples)
 
@@ -163,13 +163,17 @@ def _jobs(prompts: Sequence[Prompt], num_samples: int, batch_size: int) -> Itera
             yield _Job(mode, number, order[start : start + size], num_each)
 
 
-def _scored(index: int, mode: str, completions: Sequence[Generated], answer: str, answer_type: str) -> dict[str, Any]:
+def _scored(
+    index: int, mode: str, prompt: Prompt, completions: Sequence[Generated], answer: str, answer_type: str
+) -> dict[str, Any]:
     """What is filed of a problem's completions."""
     extracted = [extract_answer(text, answer_type) for text, _ in completions]
     winner = majority_vote([text for text, _ in completions], answer_type).answer
     return {
         "index": index,
         "mode": mode,
+        "prompt": prompt,
+        "true_answer": answer,
         "answers": extracted,
         "is_right": [_is_right(text, answer, answer_type) for text in extracted],
         "majority": winner,
