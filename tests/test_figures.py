@@ -8,7 +8,7 @@ from serl_trl.run_folder import RunFolder
 def test_colours_are_the_page_s_and_text_stays_text(tmp_path):
     folder = RunFolder(write_run(tmp_path / "run"))
     drawn = svg(lambda axes: draw_curve(axes, folder, CURVES["groups"]), "groups", 'more "words" <b>')
-    assert drawn.startswith('<svg class="picture" viewBox="0 0 374.4 216.0" role="img" aria-label="more &#34;words')
+    assert drawn.startswith('<svg class="picture" viewBox="0 0 360.0 244.8" role="img" aria-label="more &#34;words')
     assert re.findall("#[0-9a-f]{6}", re.sub(r"(?:url\(|href=\")#\w+", "", drawn)) == []
     assert "var(--series-4)" in drawn
     assert ">too easy<" in drawn

@@ -59,9 +59,9 @@ _STYLE: dict[str, Any] = {
     "axes.labelcolor": _INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "font.size": 10,
+    "font.size": 11,
     "grid.color": _RULE,
-    "legend.fontsize": 9,
+    "legend.fontsize": 10,
     "legend.frameon": False,
     "text.color": _INK,
     "text.parse_math": False,  # a name with dollars is not to be read as a formula
@@ -76,18 +76,21 @@ def draw_curve(axes: Axes, folder: RunFolder, series: Mapping[str, str]) -> None
     for key, label in series.items():
         points = folder.points(key)
         if points:
-            axes.plot(*zip(*points, strict=True), label=label, marker="." if len(points) < 30 else None)
+            # lines that fall together, such as two at zero, show through the gaps of the later one
+            style = "-" if len(axes.lines) < 3 else (0, (3, 1.5))
+            axes.plot(
+                *zip(*points, strict=True), label=label, linestyle=style, marker="." if len(points) < 30 else None
+            )
     starts = iteration_starts(folder)
     for number, step in enumerate(starts, 2):
         axes.axvline(step, color=_RULE, linestyle="--", linewidth=1, zorder=0)
         if len(starts) <= 8:
             name = f"iteration {number}" if len(starts) <= 3 else str(number)
-            axes.text(step, 1.0, name, transform=axes.get_xaxis_transform(), va="bottom", ha="center", fontsize=8)
+            axes.text(step, 1.0, name, transform=axes.get_xaxis_transform(), va="bottom", ha="center", fontsize=9)
     axes.set(xlabel="optimiser step", xlim=(0, max(1, 1.02 * folder.last_step)), ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.5)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend()
+    _legend_below(axes)
 
 
 def iteration_starts(folder: RunFolder) -> list[float]:
@@ -115,15 +118,23 @@ def draw_drift(axes: Axes, rows: Sequence[Mapping[str, Any]], title: str) -> Non
         name = f"serl/drift/seeds_{name}"
         of_seeds = [Point(i, row[name]) for i, row in enumerate(rows, 1) if name in row]
         if of_seeds and line is not None:
-            axes.plot(*zip(*of_seeds, strict=True), "--", color=line.get_color(), label="of the seeds")
+            is_first = all(other.get_label() != "of the seeds" for other in axes.lines)
+            colour, label = line.get_color(), "of the seeds" if is_first else "_"
+            axes.plot(*zip(*of_seeds, strict=True), "--", color=colour, label=label)
     if title == "far from all seeds":
         axes.axhline(MAX_FRAC_FAR, color=_INK, linestyle=":", label="warning")
     axes.set_xlabel("iteration" if len(rows) <= 20 else "time that instructions were written")
     axes.set_ylim(0, 1.15 * axes.get_ylim()[1] if title == "length" else max(1, axes.get_ylim()[1]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.5)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(framealpha=0.6)
+    _legend_below(axes)
+
+
+def _legend_below(axes: Axes) -> None:
+    """A legend where it hides no line."""
+    num_labels = len(axes.get_legend_handles_labels()[0])
+    if num_labels:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=min(2, num_labels))
 
 
 def share_histograms(folder: RunFolder) -> dict[int, list[float]]:
@@ -163,8 +174,7 @@ def draw_histograms(axes: Axes, histograms: Mapping[int, Sequence[float]], band:
     axes.set(xlabel="vote share of a group", ylabel="share of the groups", xlim=(0, 1), ylim=(0, None))
     axes.grid(axis="y", alpha=0.5)
     axes.set_axisbelow(True)
-    if chosen:
-        axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
 def draw_funnel(axes: Axes, folder: RunFolder) -> None:
@@ -201,7 +211,7 @@ def draw_funnel(axes: Axes, folder: RunFolder) -> None:
     axes.set_xlabel("instructions written")
     axes.grid(axis="x", alpha=0.5)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
 
 
 def _drawable(name: str) -> str:
@@ -220,7 +230,7 @@ def picture_style(**settings: Any) -> Any:
     return matplotlib.rc_context(values)
 
 
-def svg(draw: Callable[[Axes], None], name: str, alt: str, size: tuple[float, float] = (5.2, 3.0)) -> Markup:
+def svg(draw: Callable[[Axes], None], name: str, alt: str, size: tuple[float, float] = (5.0, 3.4)) -> Markup:
     """
     A picture as an SVG element for a page: no document of its own, no fonts, colours by variables.
 

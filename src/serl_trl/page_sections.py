@@ -12,6 +12,7 @@ from .drift import MAX_FRAC_FAR
 from .figures import (
     CURVES,
     DRIFT,
+    MAX_BARS,
     draw_curve,
     draw_drift,
     draw_funnel,
@@ -25,6 +26,7 @@ from .run_folder import Point, RunFolder, is_number
 
 
 MAX_SETTING_CHARS = 300
+WIDE = (6.2, 3.6)  # inches, of a picture that has a row of the page to itself
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +77,13 @@ def _run(folder: RunFolder) -> dict[str, Any]:
     facts.append(("Iterations", f"{begun:g} of {iterations:g}" if iterations and begun != iterations else f"{begun}"))
     seconds = folder.evaluation.get("train_seconds") or next((p.value for p in folder.points("train_runtime")), None)
     if isinstance(seconds, float | int):
-        facts.append(("Training", f"{seconds:.0f} s"))
+        facts.append(
+            ("Training", f"{seconds:.0f} s" if seconds < 600 else f"{seconds:.0f} s ({seconds / 60:.0f} min)")
+        )
     environment = _dict(record.get("environment"))
     if environment:
-        facts.append(("Ran on", f"{environment.get('device')}, processes: {environment.get('processes')}"))
+        number = environment.get("processes")
+        facts.append(("Ran on", f"{environment.get('device')}, {number} {'process' if number == 1 else 'processes'}"))
     if folder.setting("seed") is not None:
         facts.append(("Seed", folder.setting("seed")))
     return {
@@ -105,14 +110,15 @@ def _verdict(folder: RunFolder) -> dict[str, Any]:
         row = [columns[name].get(metric) for name in columns]
         change = _signed(row[-1][0] - row[0][0], metric) if len(row) == 2 and row[0] and row[-1] else None
         rows.append((metric, [score and _interval(score, metric) for score in row], change))
-    headline = next((m for m in ("sampled pass@1", "greedy pass@1") if all(m in s for s in columns.values())), None)
+    told = [m for m in ("sampled pass@1", "greedy pass@1") if all(m in scores for scores in columns.values())]
+    title = "; ".join(_moved(metric, [columns[name][metric] for name in columns]) for metric in told)
     head, _ = folder.held_out("after")
     num = head.get("num_problems")
     return {
-        "title": _moved(headline, [columns[name][headline] for name in columns]) if headline else "What was measured",
+        "title": title[:1].upper() + title[1:] or "What was measured",
         "columns": list(columns),
         "rows": rows,
-        "note": f"{num} held-out problems, {head.get('num_samples')} samples each; " if num else "",
+        "note": f"{num} held-out problems, {head.get('num_samples')} samples each. " if num else "",
         "missing": None,
     }
 
@@ -151,7 +157,7 @@ def _votes(folder: RunFolder) -> dict[str, Any]:
         f"iteration {n}: " + ", ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True))
         for n, shares in histograms.items()
     )
-    drawn = svg(lambda axes: draw_histograms(axes, histograms, folder.band), "votes", caption, (7.2, 3.0))
+    drawn = svg(lambda axes: draw_histograms(axes, histograms, folder.band), "votes", caption, WIDE)
     rows = [(number, [f"{share:.0%}" for share in shares]) for number, shares in histograms.items()]
     return {"title": title, "svg": drawn, "names": names, "rows": rows, "band": folder.band, "missing": None}
 
@@ -183,8 +189,8 @@ def _funnel(folder: RunFolder) -> dict[str, Any]:
         label = f"vote share in the band, {band[0]:g} to {band[1]:g}: trained on"
         rows.append((label, [it.num_in_band(*band) for it in iterations], "total"))
     caption = "; ".join(f"iteration {it.number}: {it.num_written} written, {it.num_kept} kept" for it in iterations)
-    height = 1.3 + 0.42 * min(len(iterations), 12)
-    drawn = svg(lambda axes: draw_funnel(axes, folder), "filters", caption, (7.2, max(2.2, height)))
+    height = 1.9 + 0.42 * min(len(iterations), MAX_BARS)
+    drawn = svg(lambda axes: draw_funnel(axes, folder), "filters", caption, (WIDE[0], max(2.9, height)))
     numbers = [it.number for it in iterations]
     return {"title": title, "svg": drawn, "numbers": numbers, "rows": rows, "band": band, "missing": None}
 
@@ -275,15 +281,14 @@ def _signed(change: float, metric: str) -> str:
 def _moved(metric: str, scores: Sequence[Sequence[float]]) -> str:
     """What a metric did, with the care that the intervals ask for."""
     before, after = scores[0], scores[-1]
-    name = metric[0].upper() + metric[1:]
     if len(scores) == 1:
-        return f"{name} was {before[0]:.1%}; there is one measurement only"
+        return f"{metric} was {before[0]:.1%} at the only measurement"
     values = f"from {before[0]:.1%} to {after[0]:.1%}"
     if after[1] > before[2]:
-        return f"{name} rose {values} on held-out problems"
+        return f"{metric} rose {values}"
     if after[2] < before[1]:
-        return f"{name} fell {values} on held-out problems"
-    return f"{name} went {values} on held-out problems, within the margin of error"
+        return f"{metric} fell {values}"
+    return f"{metric} went {values}, with intervals that overlap"
 
 
 def _ends(points: Sequence[Point]) -> str:
