@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from run_folders import instruction, write_lines, write_run
+from run_folders import instruction, step, write_lines, write_run
 from serl_trl import page
 from serl_trl.page import page_or_warning, write_page
 
@@ -245,6 +245,18 @@ def test_many_instructions_are_sampled_evenly(tmp_path):
     assert "number 1 of many" in text
     assert "number 1000 of many" in text
     assert len(re.findall(r"number \d+ of many", text)) == 300
+    assert path.stat().st_size < 500_000
+
+
+def test_many_iterations_are_sampled_evenly(tmp_path):
+    write_lines(tmp_path / "metrics.jsonl", [step(number, 0.5, [0, 0.5, 0.5, 0, 0]) for number in range(1, 201)])
+    for number in range(1, 101):
+        write_lines(tmp_path / "instructions" / f"iteration_{number}.jsonl", [instruction(f"of {number}", 0.5)])
+    path = write_page(tmp_path)
+    for section in ("votes", "filters"):
+        text = Reader(path).text(section)
+        assert "12 of 100 iterations, spread evenly." in text
+        assert "iteration 100" in text
     assert path.stat().st_size < 500_000
 
 

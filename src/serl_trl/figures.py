@@ -45,6 +45,7 @@ DRIFT = {
 
 MAX_HISTOGRAMS = 6  # iterations side by side that can still be told apart
 MAX_NAME_CHARS = 30  # of a filter, in a legend
+MAX_STARTS = 40  # of iterations, as lines in a picture
 MAX_BARS = 12  # iterations below one another in the picture of the filters
 
 # In a page the colours become variables of its style sheet, so that they follow its light and dark theme.
@@ -94,7 +95,7 @@ def draw_curve(axes: Axes, folder: RunFolder, series: Mapping[str, str]) -> None
 
 
 def iteration_starts(folder: RunFolder) -> list[float]:
-    """Where iterations begin, in steps, the first left out; between the last step of one and the first of the next."""
+    """Where iterations begin, the first left out, between steps; empty where so many lines would fill the picture."""
     size = folder.steps_per_iteration
     if size is None or size < 1:
         return []
@@ -102,7 +103,7 @@ def iteration_starts(folder: RunFolder) -> list[float]:
     while step < folder.last_step - 1e-3:
         starts.append(step + 0.5)
         step += size
-    return starts
+    return starts if len(starts) <= MAX_STARTS else []
 
 
 def drift_rows(folder: RunFolder) -> list[dict[str, Any]]:
@@ -114,7 +115,11 @@ def draw_drift(axes: Axes, rows: Sequence[Mapping[str, Any]], title: str) -> Non
     """Draws one panel of [`DRIFT`]: each iteration's instructions, dashed the seeds, dotted where a warning is given."""
     for name, label in DRIFT[title].items():
         points = [Point(i, row[f"serl/drift/{name}"]) for i, row in enumerate(rows, 1) if f"serl/drift/{name}" in row]
-        line = axes.plot(*zip(*points, strict=True), "o-", label=label)[0] if points else None
+        line = (
+            axes.plot(*zip(*points, strict=True), "o-" if len(points) < 100 else "-", label=label)[0]
+            if points
+            else None
+        )
         name = f"serl/drift/seeds_{name}"
         of_seeds = [Point(i, row[name]) for i, row in enumerate(rows, 1) if name in row]
         if of_seeds and line is not None:

@@ -22,7 +22,7 @@ from .figures import (
     svg,
 )
 from .page_samples import held_out_samples, instruction_rows, trained_samples
-from .run_folder import Point, RunFolder, is_number
+from .run_folder import Point, RunFolder, evenly, is_number
 
 
 MAX_SETTING_CHARS = 300
@@ -148,6 +148,8 @@ def _votes(folder: RunFolder) -> dict[str, Any]:
         missing = "Nothing was logged about votes: the run has no reward by vote, or did not get to its first step."
         return {"title": "No votes were logged", "missing": missing}
     first, last = min(histograms), max(histograms)
+    num_iterations = len(histograms)
+    histograms = {number: histograms[number] for number in evenly(sorted(histograms), MAX_BARS)}
     names = [f"{i / 5:.1f} to {(i + 1) / 5:.1f}" for i in range(5)]
     inside = {number: sum(shares[1:4]) for number, shares in histograms.items()}
     title = f"Vote shares between 0.2 and 0.8: {inside[first]:.0%} of the groups in iteration {first}"
@@ -159,7 +161,15 @@ def _votes(folder: RunFolder) -> dict[str, Any]:
     )
     drawn = svg(lambda axes: draw_histograms(axes, histograms, folder.band), "votes", caption, WIDE)
     rows = [(number, [f"{share:.0%}" for share in shares]) for number, shares in histograms.items()]
-    return {"title": title, "svg": drawn, "names": names, "rows": rows, "band": folder.band, "missing": None}
+    return {
+        "title": title,
+        "svg": drawn,
+        "names": names,
+        "rows": rows,
+        "band": folder.band,
+        "note": _some_of(len(rows), num_iterations),
+        "missing": None,
+    }
 
 
 def _funnel(folder: RunFolder) -> dict[str, Any]:
@@ -178,6 +188,7 @@ def _funnel(folder: RunFolder) -> dict[str, Any]:
     if by_filter:
         worst, count = by_filter.most_common(1)[0]
         title += f"; “{worst}” rejected most, {count:,}"
+    num_iterations, iterations = len(iterations), evenly(iterations, MAX_BARS)
     rows: list[tuple[str, list[int], str]] = [("written", [it.num_written for it in iterations], "total")]
     for name, reason in rejected:
         rows.append(
@@ -192,7 +203,15 @@ def _funnel(folder: RunFolder) -> dict[str, Any]:
     height = 1.9 + 0.42 * min(len(iterations), MAX_BARS)
     drawn = svg(lambda axes: draw_funnel(axes, folder), "filters", caption, (WIDE[0], max(2.9, height)))
     numbers = [it.number for it in iterations]
-    return {"title": title, "svg": drawn, "numbers": numbers, "rows": rows, "band": band, "missing": None}
+    return {
+        "title": title,
+        "svg": drawn,
+        "numbers": numbers,
+        "rows": rows,
+        "band": band,
+        "note": _some_of(len(numbers), num_iterations),
+        "missing": None,
+    }
 
 
 def _drift(folder: RunFolder) -> dict[str, Any]:
@@ -289,6 +308,10 @@ def _moved(metric: str, scores: Sequence[Sequence[float]]) -> str:
     if after[2] < before[1]:
         return f"{metric} fell {values}"
     return f"{metric} went {values}, with intervals that overlap"
+
+
+def _some_of(num_shown: int, number: int) -> str:
+    return "" if num_shown == number else f"{num_shown} of {number} iterations, spread evenly."
 
 
 def _ends(points: Sequence[Point]) -> str:
