@@ -223,7 +223,7 @@ def test_eval_file_is_measured(tmp_path):
             "no/where cannot be loaded",
         ),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--prompt_template", "no.yaml"], "no prompt template no.yaml"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no file no.jsonl"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no test set 'no.jsonl'"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--reward_funcs", "praise"], "has praise; choose from vote"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--min_vote_share", "2"], "min_vote_share=2"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),
