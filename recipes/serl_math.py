@@ -10,15 +10,18 @@
 
 Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
 `--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
-card, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, learning_curves.png and drift.png; with
-`--push_to_hub` all of it goes to the Hub (`--hub_model_id USER/NAME`).
+card, run.json, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, held_out_before.jsonl and _after.jsonl,
+learning_curves.png, drift.png, and report.html, which shows all of it; with `--push_to_hub` everything goes to the Hub
+(`--hub_model_id USER/NAME`).
 """
 
 import json
+import logging
 import os
 import random
 import re
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from accelerate import PartialState
 from datasets import Dataset
 from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.utils.logging import disable_progress_bar
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
 import dry_run  # beside this file, like the next three
@@ -40,15 +44,20 @@ from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryP
 from serl_trl.checkpoints import complete_checkpoints
 from serl_trl.engines import transformers_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
+from serl_trl.failures import together
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
 from serl_trl.generation import whole_model
 from serl_trl.hub_trainer import HubError
+from serl_trl.page import page_or_warning
 from serl_trl.prompts import PromptTemplate
 from serl_trl.report import drift_plot, instruction_table, learning_curves
+from serl_trl.run_record import write_run_record
 from serl_trl.shortage import TooFewInstructionsError
 from serl_trl.tiny.word_problems import solve
 
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = Path(__file__).parent / "configs" / "tiny_cpu.yaml"
 
@@ -229,7 +238,7 @@ def run(job: Job) -> None:
     run_dir, is_main = Path(job.training_args.output_dir), trainer.is_world_process_zero()
     say = trainer.accelerator.print
 
-    def measure(num_problems: int, num_samples: int) -> EvaluationReport:
+    def measure(num_problems: int, num_samples: int, file: Path | None = None) -> EvaluationReport:
         with whole_model(trainer) as model:
             return evaluate(
                 transformers_engine(model, job.tokenizer, job.script_args.eval_batch_size),
@@ -239,8 +248,10 @@ def run(job: Job) -> None:
                 num_samples=num_samples,
                 max_new_tokens=job.training_args.max_completion_length,
                 batch_size=job.script_args.eval_batch_size,
+                file=file,
             )
 
+    together(lambda: begin_folder(job, checkpoint) if is_main else None)
     reports, title = {}, "On held-out problems"
     everything = len(job.held_out), job.script_args.num_eval_samples
     publishing.describe(trainer, job.script_args, len(job.held_out))
@@ -248,7 +259,7 @@ def run(job: Job) -> None:
     trainer.card_facts.scores = scores
     if job.held_out:
         say(f"Measuring the base on {len(job.held_out)} held-out problems ...")
-        reports["before"] = measure(*everything)
+        reports["before"] = measure(*everything, run_dir / "held_out_before.jsonl")
         scores["before"] = reports["before"].as_dict()
         if is_main:
             print_table(reports, title)
@@ -264,23 +275,43 @@ def run(job: Job) -> None:
     trainer.save_model(_internal_call=True)  # it is pushed at the end, with what was measured
     if job.held_out:
         say("Measuring what it has learnt ...")
-        reports["after"] = measure(*everything)
+        reports["after"] = measure(*everything, run_dir / "held_out_after.jsonl")
         scores["after"] = reports["after"].as_dict()
     if is_main:
         trainer.create_model_card(run_dir.name)
         seconds = result.metrics["train_runtime"]
         record = {"train_seconds": seconds, **scores}
         (run_dir / "evaluation.json").write_text(json.dumps(record, indent=1))
+        show(job, run_dir)
+        if reports:
+            print_table(reports, title)
+        say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}.")
+        if (page := page_or_warning(run_dir)) is not None:
+            say(f"Everything about it on one page: {page}")
+    publishing.publish(trainer, is_merged=job.script_args.merge_adapter)
+    trainer.end()
+
+
+def show(job: Job, run_dir: Path) -> None:
+    """Pictures, and a table of what was written; the run is done, so an error there is only told."""
+    try:
+        learning_curves(run_dir)
         if job.training_args.self_instruct:
+            drift_plot(run_dir)
             is_laboratory = not (job.script_args.seed_file or job.script_args.dataset_name)
             oracle = (lambda text: solve(text) is not None) if is_laboratory else None
             Console().print(instruction_table(run_dir, oracle))
-            drift_plot(run_dir)
-        if reports:
-            print_table(reports, title)
-        say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}. Curves: {learning_curves(run_dir)}.")
-    publishing.publish(trainer, is_merged=job.script_args.merge_adapter)
-    trainer.end()
+    except Exception as error:
+        logger.warning(f"The run is done, but not all of it could be drawn: {error!r}", exc_info=True)
+
+
+def begin_folder(job: Job, checkpoint: str | None) -> None:
+    """Notes in the run folder what the run was given, and clears the way for its measurements."""
+    others = {"recipe": job.script_args, "model": job.model_args}
+    name = str(job.model_args.model_name_or_path)
+    write_run_record(job.training_args, model=name, resumed_from=checkpoint, others=others)
+    for path in Path(job.training_args.output_dir).glob("held_out_*.jsonl"):
+        path.unlink()  # of whatever model: evaluate would take what it finds there for done
 
 
 def checkpoint_to_resume(trainer: SeRLTrainer) -> str | None:
@@ -319,6 +350,9 @@ def main(flags: list[str]) -> None:
     """Parses flags and YAML, and ends with one line if something is wrong with what the user gave."""
     if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
         flags = ["--config", str(DEFAULT_CONFIG), *flags]
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # of its own use by TRL
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # those of loading; a file would keep every stage of them
     try:
         kinds: Any = (SeRLScriptArguments, planned(SeRLConfig, flags), ModelConfig, PlanArguments)
         parser = TrlParser(kinds, description=__doc__)

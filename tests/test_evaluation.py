@@ -94,6 +94,7 @@ def test_one_that_was_killed_goes_on_where_it_was(tmp_path, num_batches):
         (mode, i) for mode in ("greedy", "sampled") for i in (0, 1)
     ]
     row = next(row for row in rows if row["mode"] == "sampled" and row["index"] == 0)
+    assert (row["prompt"], row["true_answer"]) == ("first?", "7")
     assert row["completions"] == [text for text, _ in SAMPLES["first?"]]
     assert row["answers"] == ["7", "7", "8", None]
     assert row["is_right"] == [True, True, False, False]

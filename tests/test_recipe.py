@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,6 +80,10 @@ def test_a_run_leaves_a_whole_folder(run_dir):
         "learning_curves.png",
         "drift.png",
         "instructions",
+        "run.json",
+        "report.html",
+        "held_out_before.jsonl",
+        "held_out_after.jsonl",
     } <= names
     assert sorted(p.name for p in (run_dir / "instructions").iterdir()) == ["iteration_1.jsonl", "iteration_2.jsonl"]
     rows = [json.loads(line) for line in (run_dir / "instructions" / "iteration_2.jsonl").read_text().splitlines()]
@@ -103,6 +108,45 @@ def test_measurements_are_recorded(run_dir):
     assert [row["step"] for row in steps if "eval_greedy pass@1" in row] == [0, 1, 2]
     assert sum("serl/vote/share_mean" in row for row in steps) == 2
     assert [0 <= row["serl/drift/frac_far"] <= 1 for row in steps if "serl/drift/frac_far" in row] == [True, True]
+
+
+def test_the_page_shows_the_run(run_dir):
+    page, record = (run_dir / "report.html").read_text(), json.loads((run_dir / "run.json").read_text())
+    assert "tiny, trained with SeRL" in page
+    for name in ("before", "after"):
+        mean, low, high = json.loads((run_dir / "evaluation.json").read_text())[name]["sampled pass@1"]
+        assert f"{mean:.1%}" in page
+        assert f"{100 * low:.1f} to {high:.1%}" in page
+        head, *rows = (run_dir / f"held_out_{name}.jsonl").read_text().splitlines()
+        assert json.loads(head)["num_problems"] == 8
+        assert len(rows) == 16  # greedy and sampled
+    assert "could not be drawn" not in page
+    assert page.count("<svg") == 4 + 1 + 1 + 6
+    assert page.count('<tr data-iteration="') == sum(
+        len((run_dir / "instructions" / f"iteration_{i}.jsonl").read_text().splitlines()) for i in (1, 2)
+    )
+    assert record["settings"]["training"]["num_instructions"] == 4
+    assert record["changed"]["training"]["learning_rate"] == [5e-7, 1e-3]
+
+
+def test_what_an_earlier_run_measured_is_not_taken_for_done(run_dir, tmp_path):
+    shutil.copytree(run_dir, tmp_path / "again")
+    job = SimpleNamespace(
+        script_args=recipe.SeRLScriptArguments(),
+        model_args=recipe.ModelConfig(model_name_or_path="tiny"),
+        training_args=recipe.SeRLConfig(str(tmp_path / "again"), use_cpu=True, bf16=False),
+    )
+    recipe.begin_folder(job, None)
+    assert list((tmp_path / "again").glob("held_out_*")) == []
+
+
+def test_a_picture_that_fails_does_not_fail_the_run(run_dir, monkeypatch, caplog):
+    def fail(*args):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(recipe, "learning_curves", fail)
+    recipe.show(None, run_dir)
+    assert "not all of it could be drawn: RuntimeError('no ink')" in caplog.text
 
 
 def test_measuring_changes_nothing(run_dir, tmp_path):
@@ -179,7 +223,7 @@ def test_eval_file_is_measured(tmp_path):
             "no/where cannot be loaded",
         ),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--prompt_template", "no.yaml"], "no prompt template no.yaml"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no file no.jsonl"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no test set 'no.jsonl'"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--reward_funcs", "praise"], "has praise; choose from vote"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--min_vote_share", "2"], "min_vote_share=2"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),

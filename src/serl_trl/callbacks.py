@@ -1,6 +1,7 @@
 """What happens around training steps: new instructions, measurements, and steps that must not move anything."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ class EvaluationCallback(TrainerCallback):
         model = self.trainer.model
         was_training = model.training
         model.eval()  # TRL files a log under the mode that the model is in
-        self.trainer.log(scores)
+        with swapped(self.trainer, log_completions=False):  # those of the step come with its own log
+            self.trainer.log(scores)
         model.train(was_training)
         control.should_log = should_log
 
@@ -139,7 +141,11 @@ class MetricsFileCallback(TrainerCallback):
 
 
 class SummaryProgressCallback(ProgressCallback):
-    """Transformers' progress bar with the few numbers that matter beside it, instead of every log in full."""
+    """
+    Transformers' progress bar with the few numbers that matter beside it, instead of every log in full.
+
+    Where nobody watches a bar, because stderr is no terminal, it is a short line for a log instead, at most about 50 a run.
+    """
 
     shown = {  # noqa: RUF012
         "reward": "reward",
@@ -148,10 +154,40 @@ class SummaryProgressCallback(ProgressCallback):
         "eval_greedy pass@1": "greedy",
         "eval_sampled pass@1": "sampled",
     }
+    max_lines = 50
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latest: dict[str, str] = {}
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.next_line = state.global_step
+        if sys.stderr.isatty():
+            super().on_train_begin(args, state, control, **kwargs)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.training_bar is not None:
+            super().on_step_end(args, state, control, **kwargs)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
+        if not state.is_world_process_zero:
+            return
+        found = {label: f"{logs[key]:.2f}" for key, label in self.shown.items() if (logs or {}).get(key) is not None}
+        self.latest |= found
         if self.training_bar is not None:
-            self.latest = getattr(self, "latest", {}) | {
-                label: f"{logs[key]:.2f}" for key, label in self.shown.items() if logs.get(key) is not None
-            }
             self.training_bar.set_postfix(self.latest)
+        elif found and (state.global_step >= self.next_line or state.global_step == state.max_steps):
+            if state.global_step > 0 and "reward" not in found:
+                return  # a measurement, which comes before the log of its step and joins its line
+            numbers = ", ".join(f"{label} {value}" for label, value in self.latest.items())
+            print(f"step {state.global_step}/{state.max_steps}: {numbers}", file=sys.stderr, flush=True)
+            self.next_line = state.global_step + max(1, state.max_steps // self.max_lines)
+            self.latest = {}  # of a measurement that is not repeated, the line of its own step speaks
+
+    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
+        if self.training_bar is not None:
+            super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        if self.training_bar is not None:
+            super().on_train_end(args, state, control, **kwargs)

@@ -45,7 +45,7 @@ def vote_metrics(votes: Sequence[Vote], answer_type: AnswerType = "math") -> dic
     winners = Counter(canonical(vote.answer) for vote in votes if vote.answer is not None)
     metrics = {
         "share_mean": sum(vote.share for vote in votes) / len(votes),
-        **_share_histogram([vote.share for vote in votes]),
+        **{f"frac_share_{name}": share for name, share in share_bins([vote.share for vote in votes]).items()},
         "frac_top_answer": max(winners.values(), default=0) / len(votes),
         "num_answers_mean": sum(vote.num_classes for vote in votes) / len(votes),
         "frac_tied": sum(vote.is_tie for vote in votes) / len(votes),
@@ -57,11 +57,21 @@ def vote_metrics(votes: Sequence[Vote], answer_type: AnswerType = "math") -> dic
     return {f"serl/vote/{name}": value for name, value in metrics.items()}
 
 
-def _share_histogram(shares: Sequence[float]) -> dict[str, float]:
-    """Share of groups in each bin, by name: `frac_share_0.2_to_0.4` holds 0.2, but not 0.4."""
+def share_bins(shares: Sequence[float] = ()) -> dict[str, float]:
+    """
+    Share of groups in each fifth of the vote share, of which only the last holds its upper end.
+
+    Example:
+
+    ```python
+    >>> share_bins([0.2, 0.3, 1.0, 1.0])
+    {'0.0_to_0.2': 0.0, '0.2_to_0.4': 0.5, '0.4_to_0.6': 0.0, '0.6_to_0.8': 0.0, '0.8_to_1.0': 0.5}
+
+    ```
+    """
     places = Counter(min(int(share * NUM_SHARE_BINS + 1e-6), NUM_SHARE_BINS - 1) for share in shares)
     ends = [f"{end / NUM_SHARE_BINS:.1f}" for end in range(NUM_SHARE_BINS + 1)]
-    return {f"frac_share_{ends[i]}_to_{ends[i + 1]}": places[i] / len(shares) for i in range(NUM_SHARE_BINS)}
+    return {f"{ends[i]}_to_{ends[i + 1]}": places[i] / max(len(shares), 1) for i in range(NUM_SHARE_BINS)}
 
 
 class RewardAlignment(NamedTuple):

@@ -137,7 +137,8 @@ def evaluate(
         texts = engine([prompts[i] for i in job.indices for _ in range(job.num_each)], sampling)
         parts = (texts[n : n + job.num_each] for n in range(0, len(texts), job.num_each))
         return [
-            _scored(i, job.mode, part, answers[i], answer_type) for i, part in zip(job.indices, parts, strict=True)
+            _scored(i, job.mode, prompts[i], part, answers[i], answer_type)
+            for i, part in zip(job.indices, parts, strict=True)
         ]
 
     for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
@@ -167,13 +168,17 @@ def _jobs(prompts: Sequence[Prompt], mode: str, num_each: int, batch_size: int) 
         yield _Job(mode, number, order[start : start + size], num_each)
 
 
-def _scored(index: int, mode: str, completions: Sequence[Generated], answer: str, answer_type: str) -> dict[str, Any]:
+def _scored(
+    index: int, mode: str, prompt: Prompt, completions: Sequence[Generated], answer: str, answer_type: str
+) -> dict[str, Any]:
     """What is filed of a problem's completions."""
     extracted = [extract_answer(text, answer_type) for text, _ in completions]
     winner = majority_vote([text for text, _ in completions], answer_type).answer
     return {
         "index": index,
         "mode": mode,
+        "prompt": prompt,
+        "true_answer": answer,
         "answers": extracted,
         "is_right": [_is_right(text, answer, answer_type) for text in extracted],
         "majority": winner,

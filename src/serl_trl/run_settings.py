@@ -62,8 +62,13 @@ def run_settings(args: Any, **facts: Any) -> dict[str, Any]:
     Returns:
         `dict[str, Any]`: With the keys `args`, `facts` and `versions`.
     """
-    plain = json.loads(json.dumps(args.to_dict(), default=lambda value: getattr(value, "__qualname__", str(value))))
-    return {"args": plain, "facts": facts, "versions": {name: _version(name) for name in PACKAGES}}
+    versions = {name: installed_version(name) for name in PACKAGES}
+    return {"args": plain(args.to_dict()), "facts": facts, "versions": versions}
+
+
+def plain(value: Any) -> Any:
+    """What JSON makes of a value; of what has no JSON form its name, or its text."""
+    return json.loads(json.dumps(value, default=lambda other: getattr(other, "__qualname__", str(other))))
 
 
 def digest(values: Any) -> str:
@@ -119,7 +124,8 @@ def _lines(changes: Mapping[str, tuple[Any, Any]]) -> list[str]:
     return [f"{name}: {old!r} -> {new!r}" for name, (old, new) in changes.items()]
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """The version of a package; `None` if it is not installed."""
     try:
         return version(package)
     except ImportError:
