@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serl_trl import MajorityVoteReward
-from serl_trl.engines import generate
+from serl_trl.engines import Sampling, transformers_engine
+from serl_trl.generation import whole_model
 from serl_trl.judge import JUDGE_TEMPLATE, JudgeReward, verdict_of
 from test_serl_trainer import equal, parameters, trained, trainer
 
@@ -114,12 +115,8 @@ def test_the_policy_judges_itself_without_a_trace(tmp_path):
     """As docs/how-to.md has it: at weight 0 training ends at the same parameters as without the judge."""
 
     def ask(prompts):
-        model = run.accelerator.unwrap_model(run.model)
-        was_training = model.training
-        model.eval()
-        replies = generate(model, run.processing_class, prompts, batch_size=64, max_new_tokens=8, do_sample=False)
-        model.train(was_training)
-        return [text for text, _ in replies]
+        with whole_model(run) as model:
+            return [text for text, _ in transformers_engine(model, run.processing_class)(prompts, Sampling(8))]
 
     alone = parameters(trained(tmp_path / "alone").model)
     rewards = [MajorityVoteReward(), JudgeReward(ask)]
