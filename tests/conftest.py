@@ -22,6 +22,7 @@ collect_ignore = [  # run by tests in processes of their own
     "distributed_rollout.py",
     "distributed_sharded.py",
     "distributed_votes.py",
+    "hub_client.py",
     "resumable_run.py",
     "tracked_run.py",
     "vllm_run.py",

@@ -46,8 +46,8 @@ def drift_plot(run_dir: str | Path) -> Path | None:
     if not rows:
         return None
     with picture_style():
-        figure = styled_figure(figsize=(11, 6.5))
-        for axes, title in zip(figure.subplots(2, 3).flat, DRIFT, strict=True):
+        figure = styled_figure(figsize=(11, 9.75))
+        for axes, title in zip(figure.subplots(3, 2).flat, DRIFT, strict=True):
             draw_drift(axes, rows, title)
             axes.set_title(title)
         path = folder.path / "drift.png"
