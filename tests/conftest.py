@@ -4,7 +4,11 @@ from pathlib import Path
 
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core a worker: with more threads than cores all of them are slow
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.sched_getaffinity = lambda pid: {0}  # by which recipes choose their threads
+else:
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 sys.path.insert(0, str(Path(__file__).parent / "cases"))  # the importlib mode of pytest leaves sys.path alone
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))  # recipes import what lies beside them

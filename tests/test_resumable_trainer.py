@@ -90,12 +90,12 @@ def test_resuming_writes_no_instructions_anew(whole, tmp_path, monkeypatch):
     ("step", "settings"),
     [
         (3, {"num_iterations": 2, "max_steps": 7}),  # each rollout is trained on twice; the end is within an epoch
-        (7, {"num_iterations": 2, "max_steps": 7}),
+        pytest.param(7, {"num_iterations": 2, "max_steps": 7}, marks=pytest.mark.slow),
         (2, {"logging_strategy": "epoch"}),  # 2 of 2 steps an epoch: the log of the epoch comes after its last step
         (2, {"save_strategy": "epoch", "logging_steps": 3}),
         (3, {"sync_ref_model": True, "ref_model_sync_steps": 1, "beta": 0.1, "num_train_epochs": 3}),
         (1, {"steps_per_generation": 4, "generation_batch_size": None, "num_train_epochs": 4}),
-        (5, {"shuffle_dataset": False, "num_train_epochs": 4}),
+        pytest.param(5, {"shuffle_dataset": False, "num_train_epochs": 4}, marks=pytest.mark.slow),
     ],
 )
 def test_prompts_as_they_are(tmp_path, step, settings):
@@ -325,8 +325,10 @@ run.train()
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
-@pytest.mark.parametrize("step", [1, 2])  # within an epoch, and on its last step
+@pytest.mark.parametrize(
+    ("number", "error", "step"),  # within an epoch, and on its last step
+    [(signal.SIGINT, KeyboardInterrupt, 1), (signal.SIGTERM, SystemExit, 2)],
+)
 def test_a_signal_ends_the_run_when_it_is_saved(tmp_path, number, error, step):
     class Interrupt(TrainerCallback):
         def on_step_begin(self, args, state, control, **kwargs):
