@@ -5,7 +5,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core a worker: with more threads than cores all of them are slow
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["OMP_NUM_THREADS"] = "1"  # the controller's is inherited
     os.sched_getaffinity = lambda pid: {0}  # by which recipes choose their threads
 else:
     os.environ.setdefault("OMP_NUM_THREADS", "2")
