@@ -1,14 +1,15 @@
 """Processes that are killed while they train, and go on; they must end as the ones that were left alone."""
 
+import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from runs import NUM_STEPS, differences
 
@@ -34,9 +35,23 @@ def finish(run_dir, **kwargs):
 
 
 def kill(process):
-    """SIGKILL for a process and all that it started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """SIGKILL for a process and all that it started; the processes of a launcher are in sessions of their own."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
     process.wait()
+    deadline = time.monotonic() + 30
+    while not all(map(is_dead, family)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_dead(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def wait_for(process, happens):
