@@ -1,7 +1,7 @@
 """Runs the parity tests against the oldest and the newest TRL that pyproject.toml admits, each in an environment of its own.
 
-The tested version of constraints.txt is left out: `make test` has run it. `--all` runs that as well, `--versions
-1.15.0 1.16.0` others, for example before they are admitted.
+The tested version of constraints.txt is left out: `make test` has run it. `--versions 1.15.0` runs others, for example
+before they are admitted.
 """
 
 import argparse
@@ -52,14 +52,13 @@ def passes(version: str, constraints: str) -> bool:
 def main() -> None:
     """Prints a line for each version, and ends with 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="run the tested version, too")
     parser.add_argument("--versions", nargs="+", help="run these instead")
     options = parser.parse_args()
     constraints = (ROOT / "constraints.txt").read_text()
     tested = re.search(r"(?m)^trl==(.*)$", constraints)[1]
     results = {}
     for version in options.versions or admitted():
-        is_tested = version == tested and not (options.all or options.versions)
+        is_tested = version == tested and not options.versions
         results[version] = (
             "tested by make test" if is_tested else "passes" if passes(version, constraints) else "FAILS"
         )

@@ -22,20 +22,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from serl_trl import SeRLConfig, SeRLTrainer, checkpoints
 from serl_trl.hub_trainer import HubError
 from serl_trl.tiny import CHECKPOINT, word_problems
+from test_serl_trainer import SETTINGS as TRAINING
 
 
 ROOT = Path(__file__).parents[1]
 FOLDER = Path(sys.argv[1])
-SETTINGS = {
-    "use_cpu": True,
-    "bf16": False,
-    "gradient_checkpointing": False,
-    "report_to": "none",
-    "disable_tqdm": True,
+SETTINGS = TRAINING | {
     "learning_rate": 1e-2,
-    "warmup_steps": 0,  # with which a first step moves nothing
-    "num_generations": 4,
-    "generation_batch_size": 16,
     "per_device_train_batch_size": 16,
     "gradient_accumulation_steps": 1,
     "num_instructions": 4,
@@ -43,10 +36,10 @@ SETTINGS = {
     "max_refill_rounds": 0,
     "num_train_epochs": 2,
     "num_few_shot": 2,
-    "max_completion_length": 24,
     "max_instruction_length": 60,
     "min_vote_share": 0,
     "max_vote_share": 1,
+    "save_strategy": "steps",
     "save_steps": 1,
     "hub_always_push": True,
 }
@@ -176,7 +169,7 @@ def recipe():
     serl_math.os.sched_getaffinity = lambda process: {0}  # one thread: others are at work, too
     flags = ["--config", str(ROOT / "recipes" / "configs" / "tiny_cpu.yaml"), "--model_name_or_path", "me/base"]
     for name, value in SETTINGS.items():
-        flags += [f"--{name}", str(value)] if name != "save_steps" else []
+        flags += [f"--{name}", str(value)] if not name.startswith("save_") else []
     flags += ["--seed_file", str(FOLDER / "private" / "seeds.jsonl"), "--push_to_hub", "true", "--max_steps", "1"]
     flags += [
         "--eval_file",

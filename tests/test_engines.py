@@ -53,7 +53,7 @@ def test_a_checkpoints_own_sampling_settings_do_not_interfere(policy):
 
 
 def test_what_vllm_is_asked_for(monkeypatch):
-    """The real engine is in `make test-vllm`; here vLLM's side of the interface is written down."""
+    """Against vLLM's side of the interface as it is written down here: vLLM itself has not run this engine yet."""
     asked = []
 
     class LLM:

@@ -136,7 +136,7 @@ def load_problems(source: str, num_problems: int | None = None, answer_type: str
             fields; or a file with a field `prompt`, `problem` or `question` and a field `answer`. Rows of such a file
             without an answer are left out.
         num_problems (`int`, *optional*): How many; all by default.
-        answer_type (`str`, *optional*, defaults to `"math"`): Of a file that is no benchmark's; `NAME:TYPE` is not needed.
+        answer_type (`str`, *optional*, defaults to `"math"`): Of a file that is no benchmark's.
 
     Raises:
         ValueError: If there is no such set, or it lacks a field.

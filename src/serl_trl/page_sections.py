@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from .diagnostics import share_bins
 from .drift import MAX_FRAC_FAR
 from .figures import (
     CURVES,
@@ -150,7 +151,7 @@ def _votes(folder: RunFolder) -> dict[str, Any]:
     first, last = min(histograms), max(histograms)
     num_iterations = len(histograms)
     histograms = {number: histograms[number] for number in evenly(sorted(histograms), MAX_BARS)}
-    names = [f"{i / 5:.1f} to {(i + 1) / 5:.1f}" for i in range(5)]
+    names = [name.replace("_", " ") for name in share_bins()]
     inside = {number: sum(shares[1:4]) for number, shares in histograms.items()}
     title = f"Vote shares between 0.2 and 0.8: {inside[first]:.0%} of the groups in iteration {first}"
     if last != first:
