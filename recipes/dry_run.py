@@ -11,8 +11,9 @@ from peft import get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from trl import ModelConfig, get_peft_config
 
+from measuring import load_measured  # beside this file, like the next
 from plan_arguments import PlanArguments, device_bytes, launch_of  # beside this file, like recipe_inputs
-from recipe_inputs import check_num_votes, load_held_out, load_seeds, load_template, source_of
+from recipe_inputs import check_num_votes, load_seeds, load_template, source_of
 from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes, communication, readable
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
@@ -100,7 +101,7 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
         raise ValueError("--plan_for and --plan_processes belong on the command line, not into a YAML file.")
     check_filters(imported_object(name, "--filters") for name in script_args.filters)
     check_num_votes(script_args, training_args)
-    load_held_out(script_args)
+    load_measured(script_args)
     model, origin = meta_model(model_args, training_args)
     tokenizer = tokenizer_of(model_args, training_args)
     try:

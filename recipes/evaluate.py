@@ -25,12 +25,11 @@ from accelerate import PartialState
 from rich.console import Console
 from trl import TrlParser
 
-from recipe_inputs import MODEL_ALIASES, load_standalone, load_template  # beside this file
+from recipe_inputs import MODEL_ALIASES, as_asked, load_standalone, load_template  # beside this file
 from serl_trl.answers import ANSWER_TYPES
 from serl_trl.benchmarks import BENCHMARKS, Problems, load_problems
 from serl_trl.engines import Engine, transformers_engine, vllm_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
-from serl_trl.prompts import PromptTemplate
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
@@ -142,11 +141,6 @@ def measured(name: str, sets: list[Problems], args: EvaluationArguments) -> Iter
         for group in sorted(set(problems.groups)):
             part = report.of([found == group for found in problems.groups])
             yield Result(name, f"{problems.name}/{group}", part)
-
-
-def as_asked(prompt: Any, template: PromptTemplate | None) -> Any:
-    """The problem as the model is asked; what is messages already stays as it is."""
-    return template.render(prompt) if template is not None and isinstance(prompt, str) else prompt
 
 
 def file_name(model: str) -> str:

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufCo
 from trl import ModelConfig
 
 from serl_trl.backends import check_vllm
-from serl_trl.benchmarks import PROMPT_FIELDS, load_problems
+from serl_trl.benchmarks import PROMPT_FIELDS
 from serl_trl.files import column_of, read_rows
 from serl_trl.prompts import PromptTemplate
 from serl_trl.tiny import CHECKPOINT, word_problems
@@ -64,17 +64,6 @@ def load_seeds(script_args: Any, training_args: Any) -> Dataset:
     return seeds
 
 
-def load_held_out(script_args: Any) -> tuple[list[Any], list[str]]:
-    """Problems to measure on, with their answers; none where none were given."""
-    if script_args.eval_file:
-        problems = load_problems(script_args.eval_file, script_args.num_eval_problems, script_args.answer_type)
-        return problems.prompts, problems.answers
-    if script_args.seed_file or script_args.dataset_name or not script_args.num_eval_problems:
-        return [], []
-    held_out = word_problems(script_args.num_eval_problems, "held_out")
-    return held_out["prompt"][:], held_out["answer"][:]
-
-
 def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
     """The prompt template of a YAML file, or the default for this tokenizer."""
     if path is None:
@@ -87,6 +76,11 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         raise ValueError(
             f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples', 'continues_list'."
         ) from None
+
+
+def as_asked(prompt: Any, template: PromptTemplate | None) -> Any:
+    """The problem as the model is asked; what is messages already stays as it is."""
+    return template.render(prompt) if template is not None and isinstance(prompt, str) else prompt
 
 
 def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:

@@ -34,20 +34,19 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
 
-import dry_run  # beside this file, like the next three
+import dry_run  # beside this file, like the next four
 import publishing
+from measuring import Measurements, load_measured
 from plan_arguments import PlanArguments, planned
-from recipe_inputs import check_num_votes, load_held_out, load_model, load_seeds, load_template
+from recipe_inputs import check_num_votes, load_model, load_seeds, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
-from serl_trl.callbacks import EvaluationCallback, MetricsFileCallback, SummaryProgressCallback
+from serl_trl.benchmarks import Problems
+from serl_trl.callbacks import MetricsFileCallback, SummaryProgressCallback
 from serl_trl.checkpoints import complete_checkpoints
-from serl_trl.engines import transformers_engine
-from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.failures import together
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
-from serl_trl.generation import whole_model
 from serl_trl.hub_trainer import HubError
 from serl_trl.page import page_or_warning
 from serl_trl.prompts import PromptTemplate
@@ -99,9 +98,21 @@ class SeRLScriptArguments(ScriptArguments):
     )
     num_eval_problems: int = field(default=512, metadata={"help": "Problems in the tables before and after."})
     num_eval_samples: int = field(default=16, metadata={"help": "Samples per problem there (the k of maj@k)."})
+    watched_sets: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Further labelled sets, of another domain for example, to see what is forgotten: names, NAME=FILE or files, "
+            "as for --datasets of evaluate.py."
+        },
+    )
     eval_every: int = field(
         default=0,
-        metadata={"help": "Also measure 128 problems with 4 samples each, every so many optimiser steps; 0: never."},
+        metadata={
+            "help": "Also measure some problems of each set every so many optimiser steps; 0: only as iterations end."
+        },
+    )
+    num_interim_problems: int = field(
+        default=128, metadata={"help": "Problems of each set that are measured while training; 0: none."}
     )
     eval_batch_size: int = field(default=256, metadata={"help": "Completions generated at a time while measuring."})
     answer_type: str = field(
@@ -206,8 +217,7 @@ class Job:
     seeds: Dataset
     template: PromptTemplate | None
     filters: list[Any]
-    held_out: list[Any]
-    answers: list[str]
+    measured: list[Problems]
 
 
 def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: ModelConfig) -> Job:
@@ -218,17 +228,15 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
     check_num_votes(script_args, training_args)
     seeds = load_seeds(script_args, training_args)
-    held_out, answers = load_held_out(script_args)
     model, tokenizer = load_model(model_args, training_args)
     template = load_template(script_args.prompt_template, tokenizer)
     if not isinstance(seeds[0]["prompt"], str):
         template = None  # the prompts are messages already
-    if template is not None:
-        held_out = [template.render(prompt) for prompt in held_out]
-        if not training_args.self_instruct:
-            rendered = [template.render(prompt) for prompt in seeds["prompt"]]
-            seeds = seeds.remove_columns("prompt").add_column("prompt", rendered)
-    return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, filters, held_out, answers)
+    measured = load_measured(script_args, template)
+    if template is not None and not training_args.self_instruct:
+        rendered = [template.render(prompt) for prompt in seeds["prompt"]]
+        seeds = seeds.remove_columns("prompt").add_column("prompt", rendered)
+    return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, filters, measured)
 
 
 def run(job: Job) -> None:
@@ -238,33 +246,17 @@ def run(job: Job) -> None:
     run_dir, is_main = Path(job.training_args.output_dir), trainer.is_world_process_zero()
     say = trainer.accelerator.print
 
-    def measure(num_problems: int, num_samples: int, file: Path | None = None) -> EvaluationReport:
-        with whole_model(trainer) as model:
-            return evaluate(
-                transformers_engine(model, job.tokenizer, job.script_args.eval_batch_size),
-                job.held_out[:num_problems],
-                job.answers[:num_problems],
-                answer_type=job.script_args.answer_type,
-                num_samples=num_samples,
-                max_new_tokens=job.training_args.max_completion_length,
-                batch_size=job.script_args.eval_batch_size,
-                file=file,
-            )
-
     together(lambda: begin_folder(job, checkpoint) if is_main else None)
-    reports, title = {}, "On held-out problems"
-    everything = len(job.held_out), job.script_args.num_eval_samples
-    publishing.describe(trainer, job.script_args, len(job.held_out))
-    scores: dict[str, Any] = {}  # of the reports, for files and the model's card
-    trainer.card_facts.scores = scores
-    if job.held_out:
-        say(f"Measuring the base on {len(job.held_out)} held-out problems ...")
-        reports["before"] = measure(*everything, run_dir / "held_out_before.jsonl")
-        scores["before"] = reports["before"].as_dict()
+    measurements = Measurements(trainer, job.script_args, job.measured)
+    publishing.describe(trainer, job.script_args, measurements.num_held_out)
+    if job.measured:
+        say(f"Measuring the base on {measurements.told} ...")
+        measurements.take("before")
+        trainer.card_facts.scores = measurements.scores()
         if is_main:
-            print_table(reports, title)
-        if job.script_args.eval_every:
-            trainer.add_callback(EvaluationCallback(trainer, lambda: measure(128, 4), job.script_args.eval_every))
+            measurements.show()
+        if job.script_args.num_interim_problems:
+            trainer.add_callback(measurements.callback())
     say(f"Training on {len(job.seeds)} unlabelled prompts ..." + (f" (from {checkpoint})" if checkpoint else ""))
     try:
         result = trainer.train(resume_from_checkpoint=checkpoint)
@@ -273,18 +265,17 @@ def run(job: Job) -> None:
         say(f"Interrupted; --resume_from_checkpoint true goes on from {saved[-1]}." if saved else "Interrupted.")
         sys.exit(130)  # as a shell has it
     trainer.save_model(_internal_call=True)  # it is pushed at the end, with what was measured
-    if job.held_out:
+    if job.measured:
         say("Measuring what it has learnt ...")
-        reports["after"] = measure(*everything, run_dir / "held_out_after.jsonl")
-        scores["after"] = reports["after"].as_dict()
+        measurements.take("after")
+        trainer.card_facts.scores = measurements.scores()
     if is_main:
         trainer.create_model_card(run_dir.name)
         seconds = result.metrics["train_runtime"]
-        record = {"train_seconds": seconds, **scores}
+        record = {"train_seconds": seconds, **measurements.record()}
         (run_dir / "evaluation.json").write_text(json.dumps(record, indent=1))
         show(job, run_dir)
-        if reports:
-            print_table(reports, title)
+        measurements.show()
         say(f"Trained for {seconds:.0f} s. Run folder: {run_dir}.")
         if (page := page_or_warning(run_dir)) is not None:
             say(f"Everything about it on one page: {page}")

@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from serl_trl.callbacks import hold_empty_steps
+from serl_trl.callbacks import EvaluationCallback, hold_empty_steps
+from serl_trl.evaluation import EvaluationReport
 
 
 class ZeroOptimizer:
@@ -32,3 +36,54 @@ def test_an_empty_step_drops_gradients_and_moves_nothing():
 def test_an_optimizer_that_cannot_be_held_is_refused():
     with pytest.raises(ValueError, match=r"DeepSpeed's object cannot be kept .* Use zero_stage 2 or 3"):
         hold_empty_steps(object(), lambda: True)
+
+
+def report(accuracy):
+    column = np.array([accuracy])
+    return EvaluationReport(column, 2 * column, column, column, column, num_samples=2)
+
+
+class LoggingTrainer:
+    """Notes what it is told to log, and in which mode its model is then."""
+
+    def __init__(self):
+        self.model, self.logged, self.log_completions = SimpleNamespace(training=True), [], True
+        self.model.eval = lambda: setattr(self.model, "training", False)
+        self.model.train = lambda mode: setattr(self.model, "training", mode)
+
+    def log(self, scores):
+        assert (self.model.training, self.log_completions) == (False, False)
+        self.logged.append(scores)
+
+
+@pytest.mark.parametrize(("every_steps", "measured"), [(0, [0, 3, 6]), (2, [0, 2, 3, 4, 6]), (3, [0, 3, 6])])
+def test_a_policy_is_measured_before_every_few_steps_and_as_iterations_end(every_steps, measured):
+    trainer, steps = LoggingTrainer(), []
+    callback = EvaluationCallback(trainer, {"": lambda: steps.append(state.global_step) or report(1.0)}, every_steps)
+    state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_log=True)
+    callback.on_train_begin(None, state, control)
+    for step in range(1, 7):  # two iterations of three steps
+        state.global_step = step
+        callback.on_step_end(None, state, control)
+        if step % 3 == 0:
+            callback.on_epoch_end(None, state, control)
+    assert steps == measured
+    assert len(trainer.logged) == len(measured)
+    assert trainer.model.training
+    assert control.should_log  # that of the step itself
+
+
+def test_a_resumed_run_was_measured_before():
+    trainer = LoggingTrainer()
+    callback = EvaluationCallback(trainer, {"": lambda: report(1.0)}, 0)
+    callback.on_train_begin(None, SimpleNamespace(global_step=3), SimpleNamespace(should_log=True))
+    assert trainer.logged == []
+
+
+def test_sets_are_logged_under_their_names():
+    trainer = LoggingTrainer()
+    callback = EvaluationCallback(trainer, {"": lambda: report(0.5), "gsm8k": lambda: report(0.0)}, 0)
+    callback.on_train_begin(None, SimpleNamespace(global_step=0), SimpleNamespace(should_log=True))
+    (scores,) = trainer.logged
+    assert (scores["eval_greedy pass@1"], scores["eval_gsm8k_greedy pass@1"]) == (0.5, 0.0)
+    assert (scores["eval_maj@2"], scores["eval_gsm8k_maj@2"]) == (0.5, 0.0)

@@ -208,6 +208,23 @@ def test_eval_file_is_measured(tmp_path):
     assert "before" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
 
 
+def test_other_sets_are_watched(tmp_path):
+    rows = [{"problem": f"{i}+3?", "answer": str(i + 3)} for i in range(4)]
+    file = write_lines(tmp_path / "sums.jsonl", rows)
+    flags = ["--output_dir", str(tmp_path / "run"), "--eval_every", "0", "--num_train_epochs", "1", "--watched_sets", file]
+    recipe.main([*SHORT, *flags])
+    record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert record["watched"]["sums"].keys() == {"before", "after"}
+    steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    measured = {row["step"]: row["eval_sums_greedy pass@1"] for row in steps if "eval_sums_greedy pass@1" in row}
+    assert measured.keys() == {0, 1}  # before, and as the iteration ends
+    assert measured[0] == record["watched"]["sums"]["before"]["greedy pass@1"][0]
+    assert measured[1] == record["watched"]["sums"]["after"]["greedy pass@1"][0]
+    assert "greedy accuracy on watched sets" in (tmp_path / "run" / "report.html").read_text().lower()
+    with pytest.raises(SystemExit, match="--watched_sets has two sets of the name sums"):
+        recipe.main([*SHORT, *flags, file])
+
+
 @pytest.mark.parametrize(
     ("content", "flags", "message"),
     [

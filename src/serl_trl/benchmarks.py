@@ -10,6 +10,7 @@ from datasets import load_dataset
 
 from .answers import extract_answer
 from .files import column_of, read_rows
+from .prompts import Prompt
 
 
 PROMPT_FIELDS = ("prompt", "problem", "question")
@@ -24,14 +25,14 @@ class Problems:
 
     Args:
         name (`str`): What its results are filed under.
-        prompts (`list[str]` of length P): The problems.
+        prompts (`list[Prompt]` of length P): The problems, texts or messages.
         answers (`list[str]` of length P): Their answers.
         answer_type (`str`): How answers are extracted and compared.
         groups (`list[str]` of length P, *optional*): Parts that are reported apart; empty without any.
     """
 
     name: str
-    prompts: list[str]
+    prompts: list[Prompt]
     answers: list[str]
     answer_type: str
     groups: list[str]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,27 +85,42 @@ def hold_empty_steps(optimizer: Any, is_empty: Callable[[], bool]) -> None:
 
 class EvaluationCallback(TrainerCallback):
     """
-    Measures the policy on labelled problems, which training never sees, every few steps.
+    Measures the policy on labelled problems that training never sees: before it, every few steps, as each iteration ends.
+
+    The scores are logged as `eval_greedy pass@1`, `eval_sampled pass@1`, `eval_maj@4` and so on, those of a set with a name as
+    `eval_NAME_greedy pass@1`. A step is measured once, however many of its occasions fall together.
 
     Args:
-        measure (`Callable[[], EvaluationReport]`): Scores the policy as it is.
-        every_steps (`int`): Optimiser steps between two measurements; 0 for none.
+        measures (`Mapping[str, Callable[[], EvaluationReport]]`):
+            What scores the policy as it is, by the name of the set; the name of the one that matters most is empty.
+        every_steps (`int`): Optimiser steps between two measurements; 0: only at the ends of iterations.
     """
 
-    def __init__(self, trainer: Any, measure: Callable[[], EvaluationReport], every_steps: int) -> None:
-        self.trainer, self.measure, self.every_steps = trainer, measure, every_steps
+    def __init__(self, trainer: Any, measures: Mapping[str, Callable[[], EvaluationReport]], every_steps: int) -> None:
+        self.trainer, self.measures, self.every_steps = trainer, measures, every_steps
+        self._measured_step: int | None = None
 
     def on_train_begin(self, args, state, control, **kwargs):
+        self._measured_step = None
         if state.global_step == 0:
-            self._log(control)
+            self._log(state, control)
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.every_steps and state.global_step % self.every_steps == 0:
-            self._log(control)
+            self._log(state, control)
 
-    def _log(self, control: Any) -> None:
+    def on_epoch_end(self, args, state, control, **kwargs):
+        if self._measured_step != state.global_step:
+            self._log(state, control)
+
+    def _log(self, state: Any, control: Any) -> None:
+        self._measured_step = state.global_step
         should_log = control.should_log  # a log clears it, and that of the step itself is still to come
-        scores = {f"eval_{name}": score.mean for name, score in self.measure().scores().items()}
+        scores = {
+            f"eval_{name}_{metric}" if name else f"eval_{metric}": score.mean
+            for name, measure in self.measures.items()
+            for metric, score in measure().scores().items()
+        }
         model = self.trainer.model
         was_training = model.training
         model.eval()  # TRL files a log under the mode that the model is in

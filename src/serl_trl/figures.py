@@ -17,10 +17,11 @@ from .drift import MAX_FRAC_FAR
 from .run_folder import Point, RunFolder, evenly
 
 
+ACCURACY = "accuracy on held-out problems"
 CURVES = {
     "reward": {"reward": "vote reward"},
     "vote share": {"serl/vote/share_mean": "mean vote share"},
-    "accuracy on held-out problems": {"eval_sampled pass@1": "sampled", "eval_greedy pass@1": "greedy"},
+    ACCURACY: {"eval_sampled pass@1": "sampled", "eval_greedy pass@1": "greedy"},
     "groups": {
         "serl/gate/frac_filled": "batch filled",
         "serl/gate/frac_kept": "kept",
@@ -70,6 +71,15 @@ _STYLE: dict[str, Any] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+
+
+def curves_of(folder: RunFolder) -> dict[str, dict[str, str]]:
+    """The labels of what is drawn, by title and key: `CURVES`, maj@k beside pass@1, and a picture of the watched sets if any."""
+    keys = list(dict.fromkeys(key for row in folder.metrics for key in row))
+    ceilings = {key: key.removeprefix("eval_") for key in keys if re.fullmatch(r"eval_maj@\d+", key)}
+    watched = {key: match[1] for key in keys if (match := re.fullmatch("eval_(.+)_greedy pass@1", key))}
+    curves = CURVES | {ACCURACY: CURVES[ACCURACY] | ceilings}
+    return curves | ({"greedy accuracy on watched sets": watched} if watched else {})
 
 
 def draw_curve(axes: Axes, folder: RunFolder, series: Mapping[str, str]) -> None:

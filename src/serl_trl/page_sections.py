@@ -11,9 +11,10 @@ from typing import Any
 from .diagnostics import share_bins
 from .drift import MAX_FRAC_FAR
 from .figures import (
-    CURVES,
+    ACCURACY,
     DRIFT,
     MAX_BARS,
+    curves_of,
     draw_curve,
     draw_drift,
     draw_funnel,
@@ -126,14 +127,14 @@ def _verdict(folder: RunFolder) -> dict[str, Any]:
 
 def _curves(folder: RunFolder) -> dict[str, Any]:
     pictures: list[dict[str, Any]] = []
-    for title, series in CURVES.items():
+    for title, series in curves_of(folder).items():
         spans = [(label, folder.points(key)) for key, label in series.items()]
         caption = "; ".join(f"{label} {_span(points)}" for label, points in spans if points)
         if caption:
             drawn = svg(partial(draw_curve, folder=folder, series=series), f"curve {title}", caption)
             pictures.append({"title": title, "svg": drawn, "caption": caption})
-        elif title == "accuracy on held-out problems":
-            missing = "Not measured while training: --eval_every N measures every N optimiser steps."
+        elif title == ACCURACY:
+            missing = "Not measured while training: --eval_file FILE measures as iterations end, --eval_every N every N steps, too."
             pictures.append({"title": title, "svg": None, "caption": missing})
     if not any(picture["svg"] for picture in pictures):
         missing = "metrics.jsonl has no training step. It is written from the first step that is logged on."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from .figures import CURVES, DRIFT, draw_curve, draw_drift, drift_rows, picture_style, styled_figure
+from .figures import DRIFT, curves_of, draw_curve, draw_drift, drift_rows, picture_style, styled_figure
 from .run_folder import RunFolder, rejection_of
 
 
@@ -21,8 +21,11 @@ def learning_curves(run_dir: str | Path) -> Path:
     """
     folder = RunFolder(run_dir)
     with picture_style():
-        figure = styled_figure(figsize=(11, 6.5))
-        for axes, (title, series) in zip(figure.subplots(2, 2).flat, CURVES.items(), strict=True):
+        curves = curves_of(folder)
+        num_rows = (len(curves) + 1) // 2
+        figure = styled_figure(figsize=(11, 3.25 * num_rows))
+        for place, (title, series) in enumerate(curves.items(), 1):
+            axes = figure.add_subplot(num_rows, 2, place)
             draw_curve(axes, folder, series)
             axes.set_title(title, pad=14)  # above the names of the iterations
         path = folder.path / "learning_curves.png"

@@ -168,6 +168,10 @@ class SelfInstructDataset(Dataset):
         assert prompt is not None  # whatever is kept has a seed parent
         return prompt
 
+    def seed_prompts(self) -> list[Prompt]:
+        """What the policy is asked for each seed."""
+        return [prompt for text in self._ancestors if (prompt := self._prompt_of(text, text)) is not None]
+
     def _prompt_of(self, text: str, seed_parent: str | None) -> Prompt | None:
         """What the policy is asked; nothing where no instruction could be parsed, and so there is no seed parent."""
         if seed_parent is None:
