@@ -30,6 +30,7 @@ from serl_trl.answers import ANSWER_TYPES
 from serl_trl.benchmarks import BENCHMARKS, Problems, load_problems
 from serl_trl.engines import Engine, transformers_engine, vllm_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
+from serl_trl.files import written_whole
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
@@ -157,14 +158,12 @@ def store(results: list[Result], args: EvaluationArguments) -> None:
         for metric, score in result.report.scores().items()
     ]
     folder = Path(args.output_dir)
-    temporary = folder / "results.tmp"
-    temporary.write_text(json.dumps({"settings": asdict(args), "results": rows}, indent=1), encoding="utf-8")
-    os.replace(temporary, folder / "results.json")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(folder / "results.json") as temporary:
+        temporary.write_text(json.dumps({"settings": asdict(args), "results": rows}, indent=1), encoding="utf-8")
+    with written_whole(folder / "results.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, folder / "results.csv")
 
 
 def main(flags: list[str]) -> None:

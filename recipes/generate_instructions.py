@@ -10,7 +10,6 @@ Settings come from flags and from a YAML file (`--config FILE`, with flags takin
 is asked (`prompt`), the label (`answer`) with its vote share (`share`), and where it comes from; docs/how-to.md lists all.
 """
 
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from serl_math import SeRLScriptArguments
 from serl_trl import MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import answer_kind
 from serl_trl.drift import drift_warning
-from serl_trl.files import imported_object
+from serl_trl.files import imported_object, written_whole
 from serl_trl.filters import Verdict
 from serl_trl.generation import written_replies
 from serl_trl.prompts import Prompt
@@ -159,13 +158,11 @@ def store(dataset: Dataset, script_args: Any) -> Dataset:
         is_kept = dataset["is_kept"]
         dataset = dataset.select([i for i in range(len(dataset)) if is_kept[i]])
     path = Path(script_args.output_file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    if path.suffix == ".parquet":
-        dataset.to_parquet(temporary)
-    else:
-        dataset.to_json(temporary, force_ascii=False)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        if path.suffix == ".parquet":
+            dataset.to_parquet(temporary)
+        else:
+            dataset.to_json(temporary, force_ascii=False)
     return dataset
 
 

@@ -44,6 +44,7 @@ from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.benchmarks import Problems
 from serl_trl.callbacks import MetricsFileCallback, SummaryProgressCallback
 from serl_trl.checkpoints import complete_checkpoints
+from serl_trl.collapse_guard import ACTIONS, CollapseGuard, check_action
 from serl_trl.failures import together
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
@@ -138,6 +139,18 @@ class SeRLScriptArguments(ScriptArguments):
         default=False,
         metadata={"help": "Whether the reward of a vote is the share of the completion's own answer, not 1 or 0."},
     )
+    collapse_guard: str = field(
+        default="warn",
+        metadata={
+            "help": "What happens when the votes look as if they collapse, judged without labels: 'warn', 'stop', 'restore' (stop, "
+            "and go back to the last checkpoint without a sign), or 'off'.",
+            "choices": ["off", *ACTIONS],
+        },
+    )
+    num_probes: int = field(
+        default=128, metadata={"help": "Seeds that the policy answers again and again for it, one greedy answer each."}
+    )
+    probe_every: int = field(default=5, metadata={"help": "Optimiser steps between two of these looks."})
     merge_adapter: bool = field(
         default=False,
         metadata={
@@ -227,6 +240,8 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     publishing.check_adapter_flags(script_args, model_args)
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
     check_num_votes(script_args, training_args)
+    if script_args.collapse_guard != "off":
+        check_action(script_args.collapse_guard, training_args)
     seeds = load_seeds(script_args, training_args)
     model, tokenizer = load_model(model_args, training_args)
     template = load_template(script_args.prompt_template, tokenizer)
@@ -334,6 +349,10 @@ def build_trainer(job: Job) -> SeRLTrainer:
     if not args.disable_tqdm:
         trainer.add_callback(SummaryProgressCallback)
     trainer.add_callback(MetricsFileCallback)
+    choice = job.script_args.collapse_guard
+    if choice not in ("off", "warn") or (choice == "warn" and trainer.vote_reward is not None):
+        guard = CollapseGuard(trainer, choice, job.script_args.num_probes, job.script_args.probe_every)
+        trainer.add_callback(guard)
     return trainer
 
 

@@ -1,7 +1,18 @@
+import json
 import re
 
 from run_folders import write_run
-from serl_trl.figures import CURVES, draw_curve, draw_funnel, iteration_starts, share_histograms, styled_figure, svg
+from serl_trl.figures import (
+    ACCURACY,
+    CURVES,
+    curves_of,
+    draw_curve,
+    draw_funnel,
+    iteration_starts,
+    share_histograms,
+    styled_figure,
+    svg,
+)
 from serl_trl.run_folder import RunFolder
 
 
@@ -14,6 +25,21 @@ def test_colours_are_the_page_s_and_text_stays_text(tmp_path):
     assert ">too easy<" in drawn
     assert "http" not in drawn
     assert len(drawn) < 30_000
+
+
+def test_ceilings_and_watched_sets_are_drawn_where_they_were_measured(tmp_path):
+    path = write_run(tmp_path / "run")
+    assert curves_of(RunFolder(path)) == CURVES
+    row = {"step": 3, "eval_maj@4": 0.75, "eval_my set_greedy pass@1": 0.5, "eval_my set_maj@4": 0.5}
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    curves = curves_of(RunFolder(path))
+    assert curves[ACCURACY] == CURVES[ACCURACY] | {"eval_maj@4": "maj@4"}
+    assert curves["greedy accuracy on watched sets"] == {"eval_my set_greedy pass@1": "my set"}
+    assert list(curves)[:4] == list(CURVES)
+    axes = styled_figure().subplots()
+    draw_curve(axes, RunFolder(path), curves["greedy accuracy on watched sets"])
+    assert axes.lines[0].get_xydata().tolist() == [[3, 0.5]]
 
 
 def test_pictures_repeat_to_the_letter(tmp_path):

@@ -86,6 +86,29 @@ def test_the_verdict_claims_no_more_than_the_intervals_allow(tmp_path, after, wo
     assert words in Reader(write_page(folder)).text("verdict")
 
 
+def test_watched_sets_are_rows_of_the_verdict(tmp_path):
+    folder = write_run(tmp_path / "run")
+    record = json.loads((folder / "evaluation.json").read_text())
+    record["watched"] = {
+        "sums": {"before": {"greedy pass@1": [0.5, 0.4, 0.6]}, "after": {"greedy pass@1": [0.25, 0.2, 0.3]}}
+    }
+    (folder / "evaluation.json").write_text(json.dumps(record))
+    assert "greedy pass@1 on sums 50.0% 40.0 to 60.0% 25.0% 20.0 to 30.0%" in Reader(write_page(folder)).text(
+        "verdict"
+    )
+
+
+def test_alarms_come_first(tmp_path):
+    folder = write_run(tmp_path / "run")
+    assert "collapsed" not in Reader(write_page(folder)).text("header")
+    alarm = {"step": 2, "sign": "disagreement", "evidence": "<b>ten</b> of the probes", "healthy_step": 1}
+    record = {"action": "restore", "alarms": [alarm], "restored": "checkpoint-1"}
+    (folder / "collapse.json").write_text(json.dumps(record))
+    text = Reader(write_page(folder)).text("header")
+    assert "Step 2: the votes may have collapsed. <b>ten</b> of the probes." in text
+    assert "The model is that of checkpoint-1, the last checkpoint without a sign." in text
+
+
 def test_curves_say_their_numbers_and_mark_the_iterations(read):
     text = read.text("curves")
     assert text.startswith("The mean reward went from 0.31 to 0.53")

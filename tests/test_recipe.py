@@ -14,6 +14,7 @@ import torch
 from runs import differences
 from safetensors.torch import load_file
 
+from serl_trl.probes import Probes
 from serl_trl.tiny import word_problems
 
 
@@ -208,10 +209,31 @@ def test_eval_file_is_measured(tmp_path):
     assert "before" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
 
 
+def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
+    looks = iter([0.5, 0.1, 0.1, 0.9])
+    look = Probes.look
+    monkeypatch.setattr(Probes, "look", lambda self: look(self) | {"serl/probe/disagreement": next(looks)})
+    flags = ["--collapse_guard", "restore", "--probe_every", "1", "--save_strategy", "steps", "--save_steps", "1"]
+    recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags, "--num_train_epochs", "4"])
+    record = json.loads((tmp_path / "run" / "collapse.json").read_text())
+    assert (record["restored"], record["alarms"][0]["step"]) == ("checkpoint-1", 3)
+    assert same(weights(tmp_path / "run"), weights(tmp_path / "run" / "checkpoint-1"))
+    assert "The model is that of checkpoint-1" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_other_sets_are_watched(tmp_path):
     rows = [{"problem": f"{i}+3?", "answer": str(i + 3)} for i in range(4)]
     file = write_lines(tmp_path / "sums.jsonl", rows)
-    flags = ["--output_dir", str(tmp_path / "run"), "--eval_every", "0", "--num_train_epochs", "1", "--watched_sets", file]
+    flags = [
+        "--output_dir",
+        str(tmp_path / "run"),
+        "--eval_every",
+        "0",
+        "--num_train_epochs",
+        "1",
+        "--watched_sets",
+        file,
+    ]
     recipe.main([*SHORT, *flags])
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert record["watched"]["sums"].keys() == {"before", "after"}
@@ -241,6 +263,11 @@ def test_other_sets_are_watched(tmp_path):
         ),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--prompt_template", "no.yaml"], "no prompt template no.yaml"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no test set 'no.jsonl'"),
+        (
+            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            ["--collapse_guard", "restore"],
+            "action='restore' goes back to a checkpoint, and save_strategy='no'",
+        ),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--reward_funcs", "praise"], "has praise; choose from vote"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--min_vote_share", "2"], "min_vote_share=2"),
         ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),

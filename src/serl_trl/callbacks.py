@@ -9,6 +9,7 @@ from typing import Any
 from transformers import ProgressCallback, TrainerCallback
 
 from .evaluation import EvaluationReport
+from .files import written_whole
 from .generation import swapped
 
 
@@ -135,11 +136,8 @@ class MetricsFileCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
-            path = self._path(args)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text("".join(map(self._line, state.log_history)), encoding="utf-8")
-            temporary.replace(path)
+            with written_whole(self._path(args)) as temporary:
+                temporary.write_text("".join(map(self._line, state.log_history)), encoding="utf-8")
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.is_world_process_zero and logs:

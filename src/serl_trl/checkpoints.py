@@ -157,6 +157,11 @@ def write_state(folder: Path, name: str, state: dict[str, Any]) -> None:
     (folder / f"{name}.json").write_text(_json(rest, name), encoding="utf-8")
 
 
+def has_state(folder: Path, name: str) -> bool:
+    """Whether a state of this name was written."""
+    return (folder / f"{name}.json").is_file()
+
+
 def read_state(folder: Path, name: str) -> dict[str, Any]:
     """
     What [`write_state`] wrote, with lists for tuples.

@@ -20,7 +20,10 @@ from .run_folder import Point, RunFolder, evenly
 ACCURACY = "accuracy on held-out problems"
 CURVES = {
     "reward": {"reward": "vote reward"},
-    "vote share": {"serl/vote/share_mean": "mean vote share"},
+    "vote share": {
+        "serl/vote/share_mean": "mean vote share",
+        "serl/probe/disagreement": "probes that changed their answer",
+    },
     ACCURACY: {"eval_sampled pass@1": "sampled", "eval_greedy pass@1": "greedy"},
     "groups": {
         "serl/gate/frac_filled": "batch filled",

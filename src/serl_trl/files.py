@@ -1,9 +1,10 @@
-"""Reading the files that users give: rows of JSON Lines or Parquet, and a clear word on what is wrong with others."""
+"""Files that users give, with a clear word on what is wrong with them, and files that are written whole or not at all."""
 
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,33 @@ def column_of(rows: Sequence[Any], fields: Sequence[str], origin: str) -> list[A
             return [row[name] for row in rows]
     found = sorted({key for row in rows if isinstance(row, dict) for key in row})
     raise ValueError(f"{origin} has the fields {found}; every row needs a field {one_of(fields)}.")
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """
+    A path to write to instead, whose file takes its place when the block is done: all at once, or after an error not at all.
+
+    Args:
+        path (`str` or `Path`): The file; its folder is made if there is none.
+
+    Example:
+
+    ```python
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "folder", "one.txt")
+    >>> with written_whole(path) as temporary:
+    ...     _ = temporary.write_text("1", encoding="utf-8")
+    >>> path.read_text(encoding="utf-8"), temporary.exists()
+    ('1', False)
+
+    ```
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    yield temporary
+    temporary.replace(path)
 
 
 def imported_object(name: str, flag: str) -> Any:

@@ -71,7 +71,13 @@ def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Repl
     with (
         model_mode(trainer.model, training=False),
         isolated_random_state(sampling_seed(trainer, seed)),
-        _instruction_sampling(trainer),
+        _sampling(
+            trainer,
+            temperature=trainer.args.instruction_temperature,
+            top_p=trainer.args.instruction_top_p,
+            presence_penalty=trainer.args.instruction_presence_penalty,
+            max_length=trainer.args.max_instruction_length,
+        ),
     ):
         prompt_ids, images, fields = trainer._tokenize_prompts(local)
         completion_ids, _ = trainer._generate_single_turn(prompt_ids, images, fields, num_generations=1)
@@ -82,18 +88,33 @@ def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Repl
 
 
 @contextmanager
-def _instruction_sampling(trainer: Any) -> Iterator[None]:
-    """Puts the sampling settings for instructions in the place of those for rollouts."""
-    args = trainer.args
-    sampling = {"temperature": args.instruction_temperature, "top_p": args.instruction_top_p}
+def greedy_sampling(trainer: Any) -> Iterator[None]:
+    """Has rollouts be the likeliest completions for the length of a block."""
+    if trainer.use_vllm:
+        length = trainer.args.max_completion_length
+        with _sampling(trainer, temperature=0.0, top_p=1.0, presence_penalty=0.0, max_length=length):
+            yield
+    else:
+        greedy = {"do_sample": False}
+        kwargs = trainer.generation_kwargs | greedy
+        with swapped(trainer.generation_config, **greedy), swapped(trainer, generation_kwargs=kwargs):
+            yield
+
+
+@contextmanager
+def _sampling(
+    trainer: Any, *, temperature: float, top_p: float, presence_penalty: float, max_length: int
+) -> Iterator[None]:
+    """Puts other sampling settings in the place of those for rollouts."""
+    sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     with ExitStack() as stack:
         if trainer.use_vllm:
             engine = trainer.vllm_generation
-            kwargs = engine.generation_kwargs | {"presence_penalty": args.instruction_presence_penalty}
-            length = {"max_completion_length": args.max_instruction_length}
+            kwargs = engine.generation_kwargs | {"presence_penalty": presence_penalty}
+            length = {"max_completion_length": max_length}
             stack.enter_context(swapped(engine, **sampling, **length, generation_kwargs=kwargs))
         else:
-            sampling["max_new_tokens"] = args.max_instruction_length
+            sampling["max_new_tokens"] = max_length
             stack.enter_context(swapped(trainer.generation_config, **sampling))
             stack.enter_context(swapped(trainer, generation_kwargs=trainer.generation_kwargs | sampling))
         yield

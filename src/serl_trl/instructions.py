@@ -9,6 +9,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
+from .files import written_whole
 from .filters import Verdict
 from .prompts import Prompt
 from .voting import Vote
@@ -56,14 +57,10 @@ class Instruction:
 
 def write_instructions(path: str | Path, instructions: Sequence[Instruction]) -> None:
     """Writes instructions to a JSON Lines file, one a line: all at once or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for instruction in instructions:
             row = {"is_kept": instruction.is_kept, **asdict(instruction)}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)
 
 
 def read_instructions(path: str | Path) -> list[Instruction]:

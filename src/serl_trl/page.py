@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
+from .files import written_whole
 from .page_sections import page_contents
 from .run_folder import RunFolder
 
@@ -51,9 +52,10 @@ def write_page(run_dir: str | Path) -> Path:
         style=files.joinpath("report.css").read_text(encoding="utf-8"),
     )
     path = folder.path / PAGE_FILE
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text.replace("\0", "\ufffd"), encoding="utf-8", errors="replace")  # surrogates on their own
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        temporary.write_text(
+            text.replace("\0", "\ufffd"), encoding="utf-8", errors="replace"
+        )  # surrogates on their own
     return path
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -93,6 +93,7 @@ def _run(folder: RunFolder) -> dict[str, Any]:
         "model": record.get("model"),
         "facts": facts,
         "is_finished": folder.is_finished,
+        "alarms": _alarms(folder),
         "missing": None
         if record
         else "There is no run.json, so model, date, settings and environment are not known. recipes/serl_math.py "
@@ -107,11 +108,10 @@ def _verdict(folder: RunFolder) -> dict[str, Any]:
         if not folder.is_finished:
             missing = "evaluation.json is written when a run has come to its end, which this one has not."
         return {"title": "There is no verdict", "missing": missing}
-    rows = []
-    for metric in dict.fromkeys(name for scores in columns.values() for name in scores):
-        row = [columns[name].get(metric) for name in columns]
-        change = _signed(row[-1][0] - row[0][0], metric) if len(row) == 2 and row[0] and row[-1] else None
-        rows.append((metric, [score and _interval(score, metric) for score in row], change))
+    rows = _score_rows(columns)
+    for name, scores in _dict(folder.evaluation.get("watched")).items():
+        watched = {when: _scores(_dict(scores).get(when)) for when in columns}
+        rows += [(f"{row[0]} on {name}", *row[1:]) for row in _score_rows(watched)]
     told = [m for m in ("sampled pass@1", "greedy pass@1") if all(m in scores for scores in columns.values())]
     title = "; ".join(_moved(metric, [columns[name][metric] for name in columns]) for metric in told)
     head, _ = folder.held_out("after")
@@ -123,6 +123,25 @@ def _verdict(folder: RunFolder) -> dict[str, Any]:
         "note": f"{num} held-out problems, {head.get('num_samples')} samples each. " if num else "",
         "missing": None,
     }
+
+
+def _score_rows(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any], str | None]]:
+    """Each metric with its value in each column, and how it has changed."""
+    rows = []
+    for metric in dict.fromkeys(name for scores in columns.values() for name in scores):
+        row = [columns[name].get(metric) for name in columns]
+        change = _signed(row[-1][0] - row[0][0], metric) if len(row) == 2 and row[0] and row[-1] else None
+        rows.append((metric, [score and _interval(score, metric) for score in row], change))
+    return rows
+
+
+def _alarms(folder: RunFolder) -> list[str]:
+    """What a guard has noticed, a sentence each."""
+    found = folder.collapse.get("alarms")
+    alarms = [alarm for alarm in found if isinstance(alarm, dict)] if isinstance(found, list) else []
+    told = [f"Step {alarm.get('step')}: the votes may have collapsed. {alarm.get('evidence')}." for alarm in alarms]
+    restored = folder.collapse.get("restored")
+    return told + ([f"The model is that of {restored}, the last checkpoint without a sign."] if restored else [])
 
 
 def _curves(folder: RunFolder) -> dict[str, Any]:

@@ -5,20 +5,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import is_equivalent
-from .diagnostics import vote_metrics
-from .generation import model_mode, rollouts, sampling_seed
+from .generation import greedy_sampling, model_mode, rollouts, sampling_seed, swapped
 from .prompts import Prompt
 from .random_state import isolated_random_state
+from .refill import Rollout
 from .voting import Vote
+
+
+WORTH_OF_FIRST_VOTE = 4  # later answers that the samples of the first look count as, together
 
 
 class Probes:
     """
-    The votes of a policy on the same prompts from its first look on.
+    The answers of a policy to the same prompts from its first look on.
 
-    A prompt that the policy has written is met once or a few times; on one that stays, a confident answer that is given
-    up for another tells what no single vote can. Each look samples as many completions of each prompt as a training step
-    does, with its settings and with random numbers of its own, and is the same on every process.
+    A prompt that the policy has written is met once or a few times; on one that stays, an answer that is given up for another
+    tells what no single vote can. The first look samples a group of completions of each prompt; then, and at each look that
+    follows, one greedy completion of each is taken. A look moves no random state and is the same on every process.
 
     Args:
         trainer ([`SeRLTrainer`]): Whose policy answers, and whose first [`MajorityVoteReward`] votes.
@@ -29,75 +32,75 @@ class Probes:
 
     def __init__(self, trainer: Any, prompts: Sequence[Prompt]) -> None:
         self.trainer, self.prompts = trainer, list(prompts)
-        self._first: list[tuple[str | None, float]] = []  # the winner of each prompt and its share, as first seen
-        self._last: list[str | None] = []  # the winners of the last look
-        self._num_looks = 0
+        self._given: list[dict[str, float]] = []  # of each prompt how often each answer was given
 
     @property
     def is_begun(self) -> bool:
         """Whether there was a look."""
-        return bool(self._first)
+        return bool(self._given)
 
     def look(self) -> dict[str, float]:
         """
         Has the policy answer all prompts once more.
 
         Returns:
-            `dict[str, float]`: `serl/probe/...`: the metrics of [`vote_metrics`]; `length_tokens`, the mean length;
-            `frac_flipped`, the share of prompts with another winner than in the look before; `disagreement`, the share of
-            prompts with another winner than in the first look, each weighted by the product of its shares then and now.
+            `dict[str, float]`: `serl/probe/...`: `disagreement`, the share of prompts that have another answer than the one given
+            most often in the looks before (on the first look, by its samples, which count as four later answers);
+            `frac_top_answer`, the share that have the most common answer of all, to the letter; `frac_no_answer`, the share without one;
+            `length_tokens`, the mean length.
         """
-        trainer = self.trainer
-        reward = trainer._group_votes.reward
-        seed = random.Random(f"{trainer.args.seed}/probes/{self._num_looks}").getrandbits(32)
-        size = max(1, trainer.args.generation_batch_size // trainer.num_generations)
-        groups = []
-        with model_mode(trainer.model, training=True), isolated_random_state(sampling_seed(trainer, seed)):
-            for start in range(0, len(self.prompts), size):
-                groups += rollouts(trainer, self.prompts[start : start + size])[0]
-        votes = [
-            reward.vote([rollout.completion for rollout in group], prompt)
-            for group, prompt in zip(groups, self.prompts, strict=True)
+        if not self._given:
+            votes = self._votes(self._answered(self.trainer.num_generations))
+            self._given = [{vote.answer: WORTH_OF_FIRST_VOTE * vote.share} if vote.answer else {} for vote in votes]
+        with greedy_sampling(self.trainer):
+            groups = self._answered(1)
+        answers = [
+            self._as_given(vote.answer, given) for vote, given in zip(self._votes(groups), self._given, strict=True)
         ]
-        lengths = [len(rollout.completion_ids) for group in groups for rollout in group]
-        metrics = {
-            name.replace("serl/vote/", "serl/probe/"): value
-            for name, value in vote_metrics(votes, reward.answer_type).items()
+        usual = [max(given, key=given.__getitem__, default=None) for given in self._given]
+        for given, answer in zip(self._given, answers, strict=True):
+            if answer is not None:
+                given[answer] = given.get(answer, 0.0) + 1
+        found = [answer for answer in answers if answer is not None]
+        num = len(answers)
+        return {
+            "serl/probe/disagreement": sum(a != b for a, b in zip(answers, usual, strict=True)) / num,
+            "serl/probe/frac_top_answer": max(map(found.count, set(found)), default=0) / num,
+            "serl/probe/frac_no_answer": 1 - len(found) / num,
+            "serl/probe/length_tokens": sum(len(rollout.completion_ids) for (rollout,) in groups) / num,
         }
-        metrics["serl/probe/length_tokens"] = sum(lengths) / len(lengths)
-        return metrics | self._compare(votes, reward.answer_type)
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold, as data that JSON can hold."""
-        return {"first": [list(pair) for pair in self._first], "last": self._last, "num_looks": self._num_looks}
+        return {"given": [[[answer, worth] for answer, worth in given.items()] for given in self._given]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state_dict` returned; begins anew where that was of another number of prompts."""
-        if len(state["first"]) not in (0, len(self.prompts)):
-            self._first, self._last, self._num_looks = [], [], 0
-            return
-        self._first = [(answer, share) for answer, share in state["first"]]
-        self._last, self._num_looks = state["last"], state["num_looks"]
+        given = [dict(pairs) for pairs in state["given"]]
+        self._given = given if len(given) == len(self.prompts) else []
 
-    def _compare(self, votes: list[Vote], answer_type: Any) -> dict[str, float]:
-        """How the winners differ from those of the last look, and of the first; remembers them."""
+    def _answered(self, num_generations: int) -> list[list[Rollout]]:
+        """Completions of each prompt, at most as many at a time as there are in a generation batch."""
+        trainer = self.trainer
+        seed = random.Random(f"{trainer.args.seed}/probes").getrandbits(32)
+        size = max(1, trainer.args.generation_batch_size // num_generations)
+        groups = []
+        with (
+            model_mode(trainer.model, training=True),
+            isolated_random_state(sampling_seed(trainer, seed)),
+            swapped(trainer, num_generations=num_generations),
+        ):
+            for start in range(0, len(self.prompts), size):
+                groups += rollouts(trainer, self.prompts[start : start + size])[0]
+        return groups
 
-        def is_other(before: str | None, now: str | None) -> bool:
-            return before != now and not is_equivalent(before, now, answer_type)
+    def _votes(self, groups: list[list[Rollout]]) -> list[Vote]:
+        return [
+            self.trainer.vote_reward.vote([rollout.completion for rollout in group], prompt)
+            for group, prompt in zip(groups, self.prompts, strict=True)
+        ]
 
-        winners, metrics = [vote.answer for vote in votes], {}
-        if self._first:
-            weights = [share * vote.share for (_, share), vote in zip(self._first, votes, strict=True)]
-            moved = [
-                weight
-                for weight, (before, _), now in zip(weights, self._first, winners, strict=True)
-                if is_other(before, now)
-            ]
-            metrics["serl/probe/disagreement"] = sum(moved) / sum(weights) if sum(weights) else 0.0
-            flips = [is_other(before, now) for before, now in zip(self._last, winners, strict=True)]
-            metrics["serl/probe/frac_flipped"] = sum(flips) / len(flips)
-        else:
-            self._first = [(vote.answer, vote.share) for vote in votes]
-        self._last = winners
-        self._num_looks += 1
-        return metrics
+    def _as_given(self, answer: str | None, given: Mapping[str, float]) -> str | None:
+        """The answer as it was spelt when it was given first."""
+        same = (other for other in given if is_equivalent(answer, other, self.trainer.vote_reward.answer_type))
+        return next(same, answer)

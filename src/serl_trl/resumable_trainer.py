@@ -270,7 +270,10 @@ class ResumableGRPOTrainer(GRPOTrainer):
         own = f"process_{self.accelerator.process_index}"
         progress, tensors = checkpoints.read_state(folder, own), checkpoints.read_tensors(folder, own)
         for name, state in self.shared_states.items():
-            state.load_state_dict(checkpoints.read_state(folder, name))
+            if getattr(state, "may_begin_anew", False) and not checkpoints.has_state(folder, name):
+                logger.warning(f"{checkpoint} was written without {name}, which begin anew.")
+            else:
+                state.load_state_dict(checkpoints.read_state(folder, name))
         for reward, state in zip(self._stateful_rewards(), progress["rewards"], strict=True):
             reward.load_state_dict(state)
         if self._is_reference_kept:

@@ -96,6 +96,11 @@ class RunFolder:
         return self._json("evaluation.json") if self._is_of_this_run(self.path / "evaluation.json") else {}
 
     @cached_property
+    def collapse(self) -> dict[str, Any]:
+        """`collapse.json`, the alarms of a [`CollapseGuard`]; empty if there is none."""
+        return self._json("collapse.json") if self._is_of_this_run(self.path / "collapse.json") else {}
+
+    @cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of `metrics.jsonl`, by step."""
         path = self.path / "metrics.jsonl"

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .files import written_whole
 from .run_settings import installed_version, plain
 
 
@@ -64,10 +65,8 @@ def write_run_record(
         "changed": {name: public(changed_from_defaults(group)) for name, group in groups.items()},
         "environment": environment(args),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
 

@@ -18,6 +18,7 @@ from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
 from .hub_trainer import HubGRPOTrainer
 from .instruction_feed import InstructionFeed
+from .prompts import Prompt
 from .quantization import check_quantization
 from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
@@ -146,6 +147,15 @@ class SeRLTrainer(HubGRPOTrainer):
                     "generation has no presence penalty. Use vLLM, or set it to 0."
                 )
         self.add_callback(EmptyStepCallback(self))
+
+    @property
+    def vote_reward(self) -> MajorityVoteReward | None:
+        """The reward that the gate reads and the logs describe, if one votes."""
+        return self._group_votes.reward
+
+    def seed_prompts(self) -> list[Prompt]:
+        """What the policy is asked for each seed, or the prompts of the dataset as they are."""
+        return self.feed.dataset.seed_prompts() if self.feed is not None else list(self.train_dataset["prompt"])
 
     # Writing instructions ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,161 @@
+"""`CollapseGuard`: warns of a run whose votes collapse, and can end it and go back to where they had not."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from accelerate.logging import get_logger
+from transformers import TrainerCallback
+
+from .checkpoints import complete_checkpoints
+from .collapse import CollapseLimits, CollapseSigns, Sign
+from .files import written_whole
+from .generation import swapped
+from .probes import Probes
+
+
+ACTIONS = ("warn", "stop", "restore")
+ALARM_FILE = "collapse.json"
+
+logger = get_logger(__name__)
+
+
+class CollapseGuard(TrainerCallback):
+    """
+    Watches a run without labels for the collapse of its votes.
+
+    Every `probe_every` optimiser steps the policy answers the same few prompts ([`Probes`], drawn from the seeds); these votes
+    and what a step logs anyway are read for signs ([`CollapseSigns`]). A sign is a warning with its evidence, and a line in
+    `collapse.json` in the run folder. Healthy training has made none in our runs (docs/lab-notes.md), but a warning is not a
+    proof: read completions.
+
+    Args:
+        trainer ([`SeRLTrainer`]): The trainer, which must have a [`MajorityVoteReward`].
+        action (`str`, *optional*, defaults to `"warn"`):
+            What else happens at the first sign: `"warn"` nothing, `"stop"` ends the run after this step, `"restore"` ends it
+            and loads the last checkpoint that was saved while all was well (the files of the run stay as they are).
+        num_probes (`int`, *optional*, defaults to `128`):
+            Prompts that are answered again and again, or as many as there are; 0 for none.
+        probe_every (`int`, *optional*, defaults to `5`): Optimiser steps between two looks.
+        limits ([`CollapseLimits`], *optional*): When a sign is one.
+
+    Raises:
+        ValueError: For another action, numbers out of range, a trainer without votes, and `"restore"` without checkpoints.
+
+    Example:
+
+    ```python
+    trainer.add_callback(CollapseGuard(trainer, action="restore"))
+    ```
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        action: str = "warn",
+        num_probes: int = 128,
+        probe_every: int = 5,
+        limits: CollapseLimits | None = None,
+    ) -> None:
+        check_action(action, trainer.args)
+        if num_probes < 0 or probe_every < 1:
+            raise ValueError(
+                f"num_probes is {num_probes} and probe_every {probe_every}; they must be at least 0 and at least 1."
+            )
+        if trainer.vote_reward is None:
+            raise ValueError("CollapseGuard watches votes, and no reward of the trainer is a MajorityVoteReward.")
+        self.trainer, self.action, self.probe_every, self.limits = trainer, action, probe_every, limits
+        prompts = trainer.seed_prompts()
+        random.Random(trainer.args.seed).shuffle(prompts)
+        self.probes = Probes(trainer, prompts[:num_probes]) if num_probes and prompts else None
+        self.signs = CollapseSigns(limits)
+        self.alarms: list[dict[str, Any]] = []
+        if self.probes is not None:
+            trainer.shared_states["probes"] = self.probes
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.signs, self.alarms = CollapseSigns(self.limits), []
+        for log in state.log_history:  # of the run that is resumed
+            self._note(log)
+        self._file()
+        if self.probes is not None and not self.probes.is_begun:
+            self._look()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.probes is not None and state.global_step % self.probe_every == 0:
+            self._look()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        for sign in self._note({**(logs or {}), "step": state.global_step}):
+            self._file()
+            healthy = self._healthy_checkpoint()
+            logger.warning(
+                f"Step {state.global_step}: the votes may be collapsing ({sign.name}): {sign.evidence}. Last seen without a "
+                f"sign at step {self.signs.healthy_step}; "
+                f"{f'the last checkpoint before is {healthy}' if healthy else 'there is no checkpoint of then'}. Read "
+                "some completions. A lower learning rate, a larger beta, the band of vote shares (0.2 to 0.8) and more prompts a "
+                "step help."
+            )
+        if self.alarms and self.action != "warn":
+            control.should_training_stop = True
+
+    def on_train_end(self, args, state, control, **kwargs):
+        if not self.alarms or self.action != "restore":
+            return
+        healthy = self._healthy_checkpoint()
+        if healthy is None:
+            logger.warning("There is no checkpoint of a step without a sign; the policy stays as it is.")
+            return
+        with swapped(state, best_model_checkpoint=str(healthy)):
+            self.trainer._load_best_model()
+        logger.warning(
+            f"The policy is that of {healthy} again, the last checkpoint saved while its votes showed no sign."
+        )
+        self._file(restored=healthy.name)
+
+    def _look(self) -> None:
+        """Probes the policy; what is found joins the log of the step."""
+        assert self.probes is not None
+        for name, value in self.probes.look().items():
+            self.trainer._metrics["train"][name].append(value)
+
+    def _note(self, log: dict[str, Any]) -> list[Sign]:
+        """Reads a row of the logs; returns the signs in it that were not seen before."""
+        known = {alarm["sign"] for alarm in self.alarms}
+        signs = [sign for sign in self.signs.update(log) if sign.name not in known]
+        healthy = self.signs.healthy_step
+        self.alarms += [
+            {"step": log["step"], "sign": sign.name, "evidence": sign.evidence, "healthy_step": healthy}
+            for sign in signs
+        ]
+        return signs
+
+    def _healthy_checkpoint(self) -> Path | None:
+        """The last complete checkpoint of a step at which all was well, as far as it was seen at the first alarm."""
+        step = self.alarms[0]["healthy_step"] if self.alarms else None
+        saved = complete_checkpoints(self.trainer.args.output_dir)
+        healthy = [path for path in saved if step is not None and int(path.name.rpartition("-")[2]) <= step]
+        return healthy[-1] if healthy else None
+
+    def _file(self, restored: str | None = None) -> None:
+        """Writes `collapse.json`, from the main process: alarms, and the checkpoint that the run went back to."""
+        path = Path(self.trainer.args.output_dir) / ALARM_FILE
+        if not self.trainer.is_world_process_zero():
+            return
+        if not self.alarms:
+            path.unlink(missing_ok=True)
+            return
+        record = {"action": self.action, "alarms": self.alarms, "restored": restored}
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def check_action(action: str, args: Any) -> None:
+    """Raises a ValueError for an action of [`CollapseGuard`] that there is not, or that the trainer's settings do not allow."""
+    if action not in ACTIONS:
+        raise ValueError(f"action is {action!r}; choose from {', '.join(ACTIONS)}.")
+    if action == "restore" and args.save_strategy == "no":
+        raise ValueError(
+            "action='restore' goes back to a checkpoint, and save_strategy='no' saves none; set it to 'steps'."
+        )
