@@ -21,6 +21,8 @@ hypothesis.settings.register_profile("default", deadline=None)  # the machines t
 hypothesis.settings.load_profile("default")
 
 collect_ignore = [  # run by tests in processes of their own
+    "distributed_failures.py",
+    "distributed_guard.py",
     "distributed_refill.py",
     "distributed_resume.py",
     "distributed_rollout.py",

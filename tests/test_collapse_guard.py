@@ -56,7 +56,7 @@ def test_it_warns_once_with_evidence_and_trains_on(tmp_path, caplog):
     assert (record["action"], record["restored"]) == ("warn", None)
     ((alarm,),) = [record["alarms"]]
     assert (alarm["step"], alarm["sign"], alarm["healthy_step"]) == (4, "disagreement", 2)
-    looks = [row["step"] for row in run.state.log_history if "serl/probe/share_mean" in row]
+    looks = [row["step"] for row in run.state.log_history if "serl/probe/disagreement" in row]
     assert looks == [1, 2, 3, 4, 5, 6]
 
 
@@ -105,16 +105,17 @@ def test_watching_changes_nothing(tmp_path):
 def test_a_resumed_run_remembers_its_probes_and_alarms(tmp_path, caplog):
     whole, guard = guarded(tmp_path / "whole", changes_at=3)
     whole.train()
-    expected = [row for row in whole.state.log_history if "serl/probe/share_mean" in row]
+    expected = [row for row in whole.state.log_history if "serl/probe/disagreement" in row]
     state = guard.probes.state_dict()
     checkpoint = str(tmp_path / "whole" / "checkpoint-4")
     resumed, guard = guarded(tmp_path / "whole", changes_at=3)
     caplog.clear()
     resumed.train(resume_from_checkpoint=checkpoint)
-    looks = [row for row in resumed.state.log_history if "serl/probe/share_mean" in row]
-    assert [(row["step"], row["serl/probe/frac_flipped"]) for row in looks[1:]] == [
-        (row["step"], row["serl/probe/frac_flipped"]) for row in expected[1:]
-    ]
+    looks = [row for row in resumed.state.log_history if "serl/probe/disagreement" in row]
+    names = ("step", "serl/probe/disagreement", "serl/probe/frac_top_answer", "serl/probe/length_tokens")
+    told, expected = ([[row[name] for name in names] for row in rows] for rows in (looks, expected))
+    assert told == expected
+    assert [row[0] for row in told] == [1, 2, 3, 4, 5, 6]
     assert guard.probes.state_dict() == state
     assert [alarm["step"] for alarm in guard.alarms] == [3]
     assert not [record for record in caplog.records if "collapsing" in record.message]  # it was told

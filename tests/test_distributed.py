@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from runs import differences
+from transformers import AutoModelForCausalLM
 
 from serl_trl import MajorityVoteReward
 from serl_trl.checkpoints import defect
@@ -149,6 +150,16 @@ def test_padding_is_counted_and_left_out(refills):
             num_padding = batch["num_rollouts"] - 3 * batch["num_candidates"]
             # a row for each round whose groups of three do not divide among the two processes
             assert 0 <= num_padding <= (batch["num_rounds"] if rank is not refills[0] else 0)
+
+
+@pytest.mark.multiprocess
+def test_both_processes_see_a_collapse_stop_and_go_back(tmp_path):
+    one, two = records("distributed_guard.py", tmp_path)
+    assert one == two  # whatever each process has logged of the probes, too
+    assert (one["step"], [alarm["step"] for alarm in one["alarms"]]) == (4, [4])
+    assert [row["step"] for row in one["looks"]] == [1, 2, 3, 4]
+    saved = AutoModelForCausalLM.from_pretrained(tmp_path / "checkpoint-2").parameters()
+    assert one["weights"] == [parameter.double().sum().item() for parameter in saved]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from serl_trl.checkpoints import SAVING, complete_checkpoints
 
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONFAULTHANDLER": "1"}
+TIME_LIMIT_S = 600  # of a run that takes half a minute
 ONE = [sys.executable]
 TWO = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
 
@@ -31,7 +33,9 @@ def start(run_dir, launcher=ONE, **settings):
 
 
 def finish(run_dir, **kwargs):
-    assert start(run_dir, **kwargs).wait(timeout=900) == 0, (run_dir.parent / f"{run_dir.name}.log").read_text()
+    process = start(run_dir, **kwargs)
+    assert not wait_for(process, lambda: False)
+    assert process.returncode == 0, (run_dir.parent / f"{run_dir.name}.log").read_text()
 
 
 def kill(process):
@@ -55,10 +59,15 @@ def is_dead(process):
 
 
 def wait_for(process, happens):
-    """Waits until something happens; `False` if the process ended before."""
+    """Waits until something happens; `False` if the process ended before. One that hangs says where, and ends."""
+    deadline = time.monotonic() + TIME_LIMIT_S
     while process.poll() is None:
         if happens():
             return True
+        if time.monotonic() > deadline:
+            process.send_signal(signal.SIGABRT)  # at which it writes the stacks of its threads
+            process.wait(30)
+            pytest.fail(f"hangs: {process.args}; where, its log says")
         time.sleep(0.001)
     return False
 

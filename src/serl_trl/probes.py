@@ -12,7 +12,8 @@ from .refill import Rollout
 from .voting import Vote
 
 
-WORTH_OF_FIRST_VOTE = 4  # later answers that the samples of the first look count as, together
+WORTH_OF_FIRST_VOTE = 4  # answers that the samples of the first look count as, together
+MEMORY = 0.7  # what an answer still counts one look later
 
 
 class Probes:
@@ -32,7 +33,9 @@ class Probes:
 
     def __init__(self, trainer: Any, prompts: Sequence[Prompt]) -> None:
         self.trainer, self.prompts = trainer, list(prompts)
-        self._given: list[dict[str, float]] = []  # of each prompt how often each answer was given
+        self._given: list[
+            dict[str, float]
+        ] = []  # of each prompt how often each answer was given, late ones counting more
 
     @property
     def is_begun(self) -> bool:
@@ -44,8 +47,9 @@ class Probes:
         Has the policy answer all prompts once more.
 
         Returns:
-            `dict[str, float]`: `serl/probe/...`: `disagreement`, the share of prompts that have another answer than the one given
-            most often in the looks before (on the first look, by its samples, which count as four later answers);
+            `dict[str, float]`: `serl/probe/...`: `disagreement`, the share of prompts that have another answer than the one that was
+            usual before: given most often, an answer counting 0.7 times as much with each look (the samples of the first look
+            count as four answers);
             `frac_top_answer`, the share that have the most common answer of all, to the letter; `frac_no_answer`, the share without one;
             `length_tokens`, the mean length.
         """
@@ -59,6 +63,8 @@ class Probes:
         ]
         usual = [max(given, key=given.__getitem__, default=None) for given in self._given]
         for given, answer in zip(self._given, answers, strict=True):
+            for other in given:
+                given[other] *= MEMORY
             if answer is not None:
                 given[answer] = given.get(answer, 0.0) + 1
         found = [answer for answer in answers if answer is not None]

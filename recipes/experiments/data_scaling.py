@@ -1,0 +1,96 @@
+"""What does more of it bring? More steps, more seeds, fresh or stale instructions, and more or fewer seeds among the examples.
+
+    python recipes/experiments/data_scaling.py                              the laboratory, seeds 0 to 2
+    python recipes/experiments/data_scaling.py --config CONFIG --dataset_name openai/gsm8k --dataset_config main \
+        --eval_file problems.jsonl
+
+Steps: 1, 2 and 4 times as many instructions an iteration. Seeds: 25, 100, 500. Stale: as many steps on the instructions of the first
+iteration again and again, which the base wrote, instead of new ones each iteration. Examples: a quarter of them seeds (the paper's), none but
+in the first iteration, or all.
+"""
+
+from argparse import Namespace
+from functools import partial
+
+from arms import Arm, Bench  # beside this file, like study
+from study import (
+    Finding,
+    draw,
+    figure_of,
+    final,
+    raw_runs,
+    run_study,
+    study_arguments,
+    write_rows,
+)
+
+from serl_trl.run_folder import RunFolder, rejection_of
+
+
+BASIS = "1x steps"
+SEEDS = (25, 100, 500)
+
+
+def study(args: Namespace, bench: Bench) -> Finding:
+    """Runs all arms, those on stale instructions last."""
+    num = int(bench.flags.get("num_instructions", args.num_instructions))
+    arms = [Arm(BASIS)]
+    arms += [Arm(f"{k}x steps", {"num_instructions": k * num}) for k in (2, 4)]
+    arms += [Arm(f"{size} seeds", {"num_seeds": size}) for size in SEEDS]
+    arms += [Arm(f"seed fraction {share:g}", {"seed_fraction": share}) for share in (0, 1)]
+    runs = bench.run(arms, args.seeds)
+    runs["stale instructions"] = {
+        seed: bench.run([Arm("stale", stale_flags(args, folder))], [seed])["stale"][seed]
+        for seed, folder in runs[BASIS].items()
+    }
+    rows = [
+        {
+            "arm": name,
+            **{f"{metric} (%)": f"{final(folders, metric):pp}" for metric in ("sampled pass@1", "greedy pass@1")},
+            "against 1x steps (points)": f"{_more(runs, name):pp}" if name != BASIS else "",
+        }
+        for name, folders in runs.items()
+    ]
+    told = "; ".join(
+        f"{name} {_more(runs, name):pp} ({_more(runs, name).verdict()})" for name in runs if name != BASIS
+    )
+    paragraph = f"Sampled pass@1 at the end less that of {BASIS}, in points, and whether it is higher: {told}."
+    groups = {
+        "steps": [BASIS, "2x steps", "4x steps"],
+        "seeds": [f"{size} seeds" for size in SEEDS],
+        "fresh or stale": [BASIS, "stale instructions"],
+        "share of seeds among the examples": [BASIS, "seed fraction 0", "seed fraction 1"],
+    }
+    panels = {title: partial(_panel, runs=runs, names=names) for title, names in groups.items()}
+    return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
+
+
+def stale_flags(args: Namespace, folder: RunFolder) -> dict:
+    """As many steps on what was kept of the first iteration."""
+    texts = [row["text"] for number, row in folder.instructions() if number == 1 and rejection_of(row) is None]
+    path = args.output_dir / "data" / f"stale_{folder.path.name}.jsonl"
+    written = write_rows(path, [{"prompt": text} for text in texts])
+    # files of the laboratory take the place of its own seeds, all of them
+    return {
+        "self_instruct": False,
+        "seed_file": written,
+        "num_seeds": len(texts),
+        "max_steps": folder.last_step,
+        "num_train_epochs": 100,
+    }
+
+
+def _more(runs, name: str):
+    return final(runs[name], "sampled pass@1") - final(runs[BASIS], "sampled pass@1")
+
+
+def _panel(axes, runs, names) -> None:
+    for name in names:
+        draw(axes, runs[name], "eval_sampled pass@1", name)
+    axes.set(xlabel="optimiser step", ylabel="sampled pass@1")
+
+
+if __name__ == "__main__":
+    parser = study_arguments(__doc__)
+    parser.add_argument("--num_instructions", type=int, default=160, help="an iteration, of 1x steps; default: 160")
+    run_study("data_scaling", parser, study)

@@ -1,0 +1,202 @@
+"""How far can the vote be trusted? Vote, judge and truth on the same completions, by vote share and by number of votes (paper, figure 3).
+
+    python recipes/experiments/reward_alignment.py                          the laboratory, seeds 0 to 2
+    python recipes/experiments/reward_alignment.py --model smollm2 --problem_file problems.jsonl --num_problems 100 --max_num_votes 16
+
+Draws completions of labelled problems (other ones for each seed in the laboratory), lets subsets of them vote, and compares the rewards with
+the true ones. Run it before a long run: below a cosine of 0.7 in the band of vote shares, what is rewarded is mostly noise. Completions are filed
+as they come; the same command again goes on.
+"""
+
+import json
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from arms import Bench  # beside this file, like study
+from study import Finding, OverSeeds, figure_of, run_study, study_arguments
+
+from recipe_inputs import as_asked, load_standalone, load_template
+from serl_trl import GroundTruthReward, MajorityVoteReward
+from serl_trl.benchmarks import Problems, load_problems
+from serl_trl.diagnostics import reward_alignment
+from serl_trl.engines import generate, transformers_engine
+from serl_trl.evaluation import evaluate
+from serl_trl.filters import is_in_band
+from serl_trl.judge import JudgeReward
+from serl_trl.tiny import word_problems
+
+
+ENOUGH = 0.7
+EXPECTED = 0.75  # in the band; the paper has 0.75 to 0.85
+BAND = (0.2, 0.8)
+PAPER_VOTES = 16
+BINS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
+
+
+def study(args: Namespace, bench: Bench) -> Finding:
+    """Samples, votes and judges for each seed."""
+    model, tokenizer = load_standalone(args.model, "--model")
+    template = load_template(args.prompt_template, tokenizer)
+    by_seed = [measured(args, seed, model, tokenizer, template) for seed in args.seeds]
+    figures = {name: OverSeeds(tuple(found[name] for found in by_seed)) for name in by_seed[0]}
+    rows = [{"": name, "mean and 95 % interval": f"{value:.3f}"} for name, value in figures.items()]
+    band = figures[f"cosine in the band, {PAPER_VOTES} votes"]
+    judge = band - figures["cosine of the judge in the band"]
+    advice = (
+        "Train on votes, with the gate."
+        if band.mean >= ENOUGH
+        else "Do not train yet: raise the number of votes, take easier prompts or a stronger model, or a prompt template with examples."
+    )
+    paragraph = (
+        f"In the band {BAND[0]} to {BAND[1]} the vote of {PAPER_VOTES} has a cosine of {band:.3f} with the truth; at least {EXPECTED}: "
+        f"{band.verdict(EXPECTED)}. The judge's is {judge:.3f} lower: {judge.verdict()}. {advice}"
+    )
+    return Finding(
+        rows, paragraph, _figure(figures, args), {str(s): f for s, f in zip(args.seeds, by_seed, strict=True)}
+    )
+
+
+def problems_of(args: Namespace, seed: int) -> Problems:
+    """The labelled problems of a seed."""
+    if args.problem_file:
+        return load_problems(args.problem_file, args.num_problems, args.answer_type)
+    problems = word_problems(args.num_problems, f"alignment {seed}")
+    return Problems("laboratory", problems["prompt"][:], problems["answer"][:], "math", [])
+
+
+def measured(args: Namespace, seed: int, model: Any, tokenizer: Any, template: Any) -> dict[str, float]:
+    """Cosines and accuracies of one seed."""
+    problems = problems_of(args, seed)
+    prompts = [as_asked(prompt, template) for prompt in problems.prompts]
+    name = "".join(char if char.isalnum() else "_" for char in str(args.model))
+    file = args.output_dir / "alignment" / f"{name}_{problems.name}_{seed}.jsonl"
+    evaluate(
+        transformers_engine(model, tokenizer, args.batch_size),
+        prompts,
+        problems.answers,
+        answer_type=problems.answer_type,
+        num_samples=args.max_num_votes,
+        max_new_tokens=args.max_new_tokens,
+        batch_size=args.batch_size,
+        seed=seed,
+        file=file,
+    )
+    groups = sampled(file)
+    truth, vote = GroundTruthReward(problems.answer_type), MajorityVoteReward(problems.answer_type)
+    true_rewards = [
+        truth(prompts[:1], group, [answer] * len(group))
+        for group, answer in zip(groups, problems.answers, strict=True)
+    ]
+    found: dict[str, float] = {}
+    sizes = [size for size in (4, 8, 16, 32, 64) if size <= args.max_num_votes]
+    for size in sizes:
+        votes = [vote.vote(group[:size]) for group in groups]
+        inside = [i for i, one in enumerate(votes) if is_in_band(one.share, *BAND)]
+        for where, chosen in (("overall", range(len(votes))), ("in the band", inside)):
+            rewards = [r for i in chosen for r in vote.rewards(votes[i])[:size]]
+            right = [r for i in chosen for r in true_rewards[i][:size]]
+            alignment = reward_alignment(rewards, right)
+            found[f"cosine {where}, {size} votes"] = alignment.cosine
+            found[f"accuracy {where}, {size} votes"] = alignment.accuracy
+        found[f"share of problems in the band, {size} votes"] = len(inside) / len(votes)
+    return (
+        found
+        | by_share(groups, true_rewards, vote)
+        | judged(args, groups, prompts, true_rewards, vote, model, tokenizer)
+    )
+
+
+def sampled(file: Path) -> list[list[str]]:
+    """The samples of each problem, from the file of [`evaluate`]."""
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in rows if row.get("mode") == "sampled"]
+    return [row["completions"] for row in sorted(rows, key=lambda row: row["index"])]
+
+
+def by_share(groups: list[list[str]], true_rewards: list[Any], vote: MajorityVoteReward) -> dict[str, float]:
+    """How often the winner is right, by vote share, with the paper's number of votes."""
+    votes = [vote.vote(group[:PAPER_VOTES]) for group in groups]
+    found = {}
+    for low, high in BINS:
+        chosen = [
+            i for i, one in enumerate(votes) if one.answer and low <= one.share and (one.share < high or high == 1.0)
+        ]
+        right = [true_rewards[i][votes[i].rewards.index(1.0)] for i in chosen]
+        found[f"winner right, share {low:.1f} to {high:.1f}"] = sum(right) / len(right) if right else float("nan")
+    return found
+
+
+def judged(
+    args: Namespace,
+    groups: list,
+    prompts: list,
+    true_rewards: list,
+    vote: MajorityVoteReward,
+    model: Any,
+    tokenizer: Any,
+) -> dict[str, float]:
+    """How the model's own verdicts on completions in the band agree with the truth; one without a verdict counts as 0."""
+
+    def ask(requests: list[Any]) -> list[str]:
+        replies = generate(model, tokenizer, requests, batch_size=args.batch_size, max_new_tokens=8, do_sample=False)
+        return [text for text, _ in replies]
+
+    size = min(PAPER_VOTES, args.max_num_votes)
+    inside = [i for i, group in enumerate(groups) if is_in_band(vote.vote(group[:size]).share, *BAND)]
+    asked = [prompts[i] for i in inside for _ in range(size)]
+    completions: list[Any] = [text for i in inside for text in groups[i][:size]]
+    if isinstance(prompts[0], list):
+        completions = [[{"role": "assistant", "content": text}] for text in completions]
+    verdicts = JudgeReward(ask)(asked, completions) if asked else []
+    right = [r for i in inside for r in true_rewards[i][:size]]
+    alignment = reward_alignment([0.0 if v is None else v for v in verdicts], right)
+    return {
+        "cosine of the judge in the band": alignment.cosine if alignment.cosine == alignment.cosine else 0.0,
+        "accuracy of the judge in the band": alignment.accuracy,
+        "judge without a verdict": verdicts.count(None) / max(len(verdicts), 1),
+    }
+
+
+def _figure(figures: dict[str, OverSeeds], args: Namespace):
+    sizes = [size for size in (4, 8, 16, 32, 64) if size <= args.max_num_votes]
+
+    def by_votes(axes, what):
+        for where in ("overall", "in the band"):
+            values = [figures[f"{what} {where}, {size} votes"] for size in sizes]
+            axes.errorbar(sizes, [v.mean for v in values], yerr=_bars(values), label=where, marker="o", capsize=3)
+        axes.set(xlabel="number of votes", ylim=(0, 1.02), xscale="log", xticks=sizes, xticklabels=sizes)
+
+    def winners(axes):
+        values = [figures[f"winner right, share {low:.1f} to {high:.1f}"] for low, high in BINS]
+        axes.bar([sum(ends) / 2 for ends in BINS], [v.mean for v in values], width=0.17)
+        axes.set(xlabel="vote share", ylim=(0, 1.02))
+
+    return figure_of(
+        {
+            "cosine with the true reward": partial(by_votes, what="cosine"),
+            "accuracy of the reward": partial(by_votes, what="accuracy"),
+            "share of winners that are right": winners,
+        }
+    )
+
+
+def _bars(values: list[OverSeeds]) -> Any:
+    """Distances from the lowest seed and to the highest."""
+    return [[v.mean - min(v.values) for v in values], [max(v.values) - v.mean for v in values]]
+
+
+if __name__ == "__main__":
+    parser = study_arguments(__doc__)
+    parser.add_argument("--model", default="tiny", help="an id on the Hub, a folder, tiny or smollm2; default: tiny")
+    parser.add_argument(
+        "--problem_file", help="JSON Lines file with answers, or a name as in evaluate.py; default: the laboratory's"
+    )
+    parser.add_argument("--answer_type", default="math", help="of that file; default: math")
+    parser.add_argument("--prompt_template", help="as in serl_math.py")
+    parser.add_argument("--num_problems", type=int, default=200, help="default: 200")
+    parser.add_argument("--max_num_votes", type=int, default=64, help="samples of each problem; default: 64")
+    parser.add_argument("--max_new_tokens", type=int, default=40, help="longest completion; default: 40")
+    parser.add_argument("--batch_size", type=int, default=256, help="completions at a time; default: 256")
+    run_study("reward_alignment", parser, study)
