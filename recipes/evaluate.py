@@ -12,7 +12,6 @@ results.csv, and for each model and test set a file with all completions. The sa
 
 import csv
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from accelerate import PartialState
 from rich.console import Console
 from trl import TrlParser
 
-from recipe_inputs import MODEL_ALIASES, as_asked, load_standalone, load_template  # beside this file
+from recipe_inputs import MODEL_ALIASES, as_asked, load_standalone, load_template, use_cores  # beside this file
 from serl_trl.answers import ANSWER_TYPES
 from serl_trl.benchmarks import BENCHMARKS, Problems, load_problems
 from serl_trl.engines import Engine, transformers_engine, vllm_engine
@@ -170,8 +169,8 @@ def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
     is_on_cpu = not torch.accelerator.is_available()
     state = PartialState(cpu=is_on_cpu)  # without being told, it would not see that there are several processes
-    if is_on_cpu:  # accelerate's launcher leaves it at 1 thread
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // state.num_processes))
+    if is_on_cpu:
+        use_cores(state.num_processes)
     results: list[Result] = []
     kinds: Any = EvaluationArguments
     try:

@@ -1,6 +1,7 @@
 """What recipes work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ from serl_trl.tiny import CHECKPOINT, word_problems
 
 
 MODEL_ALIASES = ("tiny", "smollm2")
+
+
+def use_cores(num_processes: int) -> None:
+    """Gives PyTorch the cores that this process may use, shared with the others; accelerate's launcher leaves it at 1 thread."""
+    # macOS cannot bind processes to cores
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, num_cores // num_processes))
 
 
 def check_num_votes(script_args: Any, training_args: Any) -> None:

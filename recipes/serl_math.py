@@ -17,7 +17,6 @@ learning_curves.png, drift.png, and report.html, which shows all of it; with `--
 
 import json
 import logging
-import os
 import random
 import re
 import sys
@@ -38,7 +37,7 @@ import dry_run  # beside this file, like the next four
 import publishing
 from measuring import Measurements, load_measured
 from plan_arguments import PlanArguments, planned
-from recipe_inputs import check_num_votes, load_model, load_seeds, load_template
+from recipe_inputs import check_num_votes, load_model, load_seeds, load_template, use_cores
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.benchmarks import Problems
@@ -235,8 +234,8 @@ class Job:
 
 def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: ModelConfig) -> Job:
     """Loads what the user named; raises ValueError for whatever is wrong with it."""
-    if training_args.use_cpu or not torch.accelerator.is_available():  # accelerate's launcher leaves it at 1 thread
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // PartialState().num_processes))
+    if training_args.use_cpu or not torch.accelerator.is_available():
+        use_cores(PartialState().num_processes)
     publishing.check_adapter_flags(script_args, model_args)
     filters = check_filters(imported_object(name, "--filters") for name in script_args.filters)
     check_num_votes(script_args, training_args)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import yaml
@@ -85,7 +86,7 @@ class Bench:
             FailedArmError: As soon as a run fails; those that run meanwhile are finished first.
         """
         wanted = [(arm, seed) for seed in seeds for arm in arms]
-        with ThreadPoolExecutor(self.num_jobs) as pool:
+        with ThreadPoolExecutor(self.num_jobs, initializer=_take_cores, initargs=(_shares(self.num_jobs),)) as pool:
             futures = [
                 pool.submit(self._done, arm, seed, f"{i}/{len(wanted)}") for i, (arm, seed) in enumerate(wanted, 1)
             ]
@@ -114,13 +115,28 @@ class Bench:
         if complete_checkpoints(folder):
             flags["resume_from_checkpoint"] = True
         command = [sys.executable, str(RECIPE), *_command_line(flags)]
-        threads = max(1, len(os.sched_getaffinity(0)) // self.num_jobs)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         with (folder / "output.txt").open("a", encoding="utf-8") as output:
-            code = subprocess.run(command, stdout=output, stderr=output, env=environment, check=False).returncode
+            code = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
         if code:
             text = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
             raise FailedArmError(f"{arm.name}, seed {seed}, ended with {code}: ...{text[-TAIL_CHARS:]}")
+
+
+def _shares(num_jobs: int) -> "SimpleQueue[set[int]]":
+    """The cores that each of several jobs may use: processes that share theirs slow each other down."""
+    cores, shares = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+        SimpleQueue[set[int]](),
+    )
+    for job in range(num_jobs):
+        shares.put(set(cores[job::num_jobs]) or set(cores))
+    return shares
+
+
+def _take_cores(shares: "SimpleQueue[set[int]]") -> None:
+    """Binds this thread, and what it starts, to one of the shares."""
+    if cores := shares.get():
+        os.sched_setaffinity(0, cores)
 
 
 def _content(value: Any) -> str | list[Any]:
