@@ -12,6 +12,7 @@ else:
 
 sys.path.insert(0, str(Path(__file__).parent / "cases"))  # the importlib mode of pytest leaves sys.path alone
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))  # recipes import what lies beside them
+sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "experiments"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hypothesis

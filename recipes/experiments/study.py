@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
-from arms import LABORATORY, Bench, FailedArmError  # beside this file
+from arms import LABORATORY, RECIPE, Bench, FailedArmError  # beside this file
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +20,8 @@ from serl_trl.files import written_whole
 from serl_trl.run_folder import RunFolder
 from serl_trl.tiny import word_problems
 
+
+sys.path.append(str(RECIPE.parent))  # for studies that import what lies beside the recipe
 
 # Half of the demo's rollouts, so that a run takes about three minutes on one core; and checkpoints, to go on after a kill.
 LABORATORY_FLAGS: dict[str, Any] = {
