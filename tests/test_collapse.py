@@ -8,7 +8,8 @@ FIRST = {
     "entropy": 0.3,
     "serl/vote/share_mean": 0.4,
     "serl/vote/num_answers_mean": 5.0,
-    "serl/probe/disagreement": 0.7,
+    "serl/probe/frac_settled": 0.0,
+    "serl/probe/frac_abandoned": 0.0,
     "serl/probe/frac_top_answer": 0.1,
     "serl/probe/frac_no_answer": 0.0,
     "serl/probe/length_tokens": 12.0,
@@ -17,15 +18,15 @@ FIRST = {
 
 def look(step, **values):
     later = {"step": step, "entropy": 0.05, "serl/vote/share_mean": 0.9, "serl/vote/num_answers_mean": 1.5}
-    return {**FIRST, **later, "serl/probe/disagreement": 0.1} | {
-        f"serl/probe/{name}": value for name, value in values.items()
-    }
+    usual = {"frac_settled": 0.8, "frac_abandoned": 0.1}
+    return {**FIRST, **later} | {f"serl/probe/{name}": value for name, value in (usual | values).items()}
 
 
 @pytest.mark.parametrize(
     ("name", "harmless", "harmful"),
     [
-        ("disagreement", {"disagreement": 0.17}, {"disagreement": 0.19}),
+        ("abandoned", {"frac_abandoned": 0.14}, {"frac_abandoned": 0.16}),
+        ("abandoned", {"frac_abandoned": 0.2, "frac_settled": 0.2}, {"frac_abandoned": 0.2, "frac_settled": 0.3}),
         ("top_answer", {"frac_top_answer": 0.3}, {"frac_top_answer": 0.4}),
         ("no_answer", {"frac_no_answer": 0.4}, {"frac_no_answer": 0.6}),
         ("length_ratio", {"length_tokens": 40.0}, {"length_tokens": 60.0}),
@@ -33,7 +34,7 @@ def look(step, **values):
     ],
 )
 def test_signs_of_the_probes(name, harmless, harmful):
-    limits = CollapseLimits(disagreement=0.08, top_answer=0.25, no_answer=0.5, length_ratio=4.0)
+    limits = CollapseLimits(abandoned=0.05, top_answer=0.25, no_answer=0.5, length_ratio=4.0)
     signs = CollapseSigns(limits)
     assert signs.update(FIRST) == signs.update(look(6)) == signs.update(look(11, **harmless)) == []
     (sign,) = signs.update(look(16, **harmful))
@@ -93,7 +94,7 @@ def test_the_healthy_step_is_one_look_before_the_last_without_a_sign():
     signs = CollapseSigns()
     healthy = []
     for number, moved in ((1, 0.6), (6, 0.1), (7, None), (11, 0.1), (16, 0.4), (21, 0.4), (26, 0.1), (31, 0.1)):
-        signs.update(look(number, disagreement=moved) if moved is not None else {"step": number, "reward": 0.5})
+        signs.update(look(number, frac_abandoned=moved) if moved is not None else {"step": number, "reward": 0.5})
         healthy.append(signs.healthy_step)
     assert healthy == [None, 1, 1, 6, 6, 6, 6, 26]
 
@@ -106,7 +107,7 @@ def test_without_probes_steps_tell_when_all_was_well():
     assert signs.healthy_step == 4
 
 
-@pytest.mark.parametrize(("name", "value"), [("disagreement", 0), ("length_ratio", 1), ("smoothing_steps", -1)])
+@pytest.mark.parametrize(("name", "value"), [("abandoned", 0), ("length_ratio", 1), ("smoothing_steps", -1)])
 def test_limits_out_of_range_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} is {value}"):
         CollapseLimits(**{name: value})

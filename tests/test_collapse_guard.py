@@ -12,7 +12,7 @@ from serl_trl.collapse_guard import CollapseGuard
 from test_serl_trainer import equal, parameters, snapshots, trainer
 
 
-TOUCHY = CollapseLimits(disagreement=1e-9)
+TOUCHY = CollapseLimits(abandoned=1e-9)
 SAVING = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": None, "num_train_epochs": 3}
 
 
@@ -28,7 +28,8 @@ class Steps(TrainerCallback):
         self.step = state.global_step + 1
 
     def scripted(self):
-        return self.look() | {"serl/probe/disagreement": float(self.step >= self.changes_at)}
+        moved = float(self.step >= self.changes_at)
+        return self.look() | {"serl/probe/frac_settled": 1.0, "serl/probe/frac_abandoned": moved}
 
 
 def guarded(tmp_path, changes_at=4, action="warn", **settings):
@@ -49,14 +50,14 @@ def test_it_warns_once_with_evidence_and_trains_on(tmp_path, caplog):
         run.train()
     assert run.state.global_step == 6
     (text,) = [record.message for record in caplog.records if "collapsing" in record.message]
-    assert text.startswith("[RANK 0] Step 4: the votes may be collapsing (disagreement): 100% of the probes")
+    assert text.startswith("[RANK 0] Step 4: the votes may be collapsing (abandoned): 100% of the probes")
     assert "Last seen without a sign at step 2" in text
     assert f"the last checkpoint before is {tmp_path / 'checkpoint-2'}" in text
     record = alarms(tmp_path)
     assert (record["action"], record["restored"]) == ("warn", None)
     ((alarm,),) = [record["alarms"]]
-    assert (alarm["step"], alarm["sign"], alarm["healthy_step"]) == (4, "disagreement", 2)
-    looks = [row["step"] for row in run.state.log_history if "serl/probe/disagreement" in row]
+    assert (alarm["step"], alarm["sign"], alarm["healthy_step"]) == (4, "abandoned", 2)
+    looks = [row["step"] for row in run.state.log_history if "serl/probe/frac_abandoned" in row]
     assert looks == [1, 2, 3, 4, 5, 6]
 
 
@@ -105,14 +106,14 @@ def test_watching_changes_nothing(tmp_path):
 def test_a_resumed_run_remembers_its_probes_and_alarms(tmp_path, caplog):
     whole, guard = guarded(tmp_path / "whole", changes_at=3)
     whole.train()
-    expected = [row for row in whole.state.log_history if "serl/probe/disagreement" in row]
+    expected = [row for row in whole.state.log_history if "serl/probe/frac_abandoned" in row]
     state = guard.probes.state_dict()
     checkpoint = str(tmp_path / "whole" / "checkpoint-4")
     resumed, guard = guarded(tmp_path / "whole", changes_at=3)
     caplog.clear()
     resumed.train(resume_from_checkpoint=checkpoint)
-    looks = [row for row in resumed.state.log_history if "serl/probe/disagreement" in row]
-    names = ("step", "serl/probe/disagreement", "serl/probe/frac_top_answer", "serl/probe/length_tokens")
+    looks = [row for row in resumed.state.log_history if "serl/probe/frac_abandoned" in row]
+    names = ("step", "serl/probe/frac_abandoned", "serl/probe/frac_top_answer", "serl/probe/length_tokens")
     told, expected = ([[row[name] for name in names] for row in rows] for rows in (looks, expected))
     assert told == expected
     assert [row[0] for row in told] == [1, 2, 3, 4, 5, 6]

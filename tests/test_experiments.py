@@ -149,24 +149,25 @@ def test_solutions_of_the_second_domain_end_with_what_they_say(monkeypatch):
 # Alarms -------------------------------------------------------------------------------------------------------------
 
 
-def logged(tmp_path, accuracies, disagreements):
+def logged(tmp_path, accuracies, abandoned):
     tmp_path.mkdir(exist_ok=True)
-    first = {"serl/probe/frac_top_answer": 0.1, "serl/probe/frac_no_answer": 0.0, "serl/probe/length_tokens": 12.0}
+    others = {"frac_settled": 1.0, "frac_top_answer": 0.1, "frac_no_answer": 0.0, "length_tokens": 12.0}
+    others = {f"serl/probe/{name}": value for name, value in others.items()}
     rows = [{"step": 3 * i, collapse_alarms.ACCURACY: value} for i, value in enumerate(accuracies)]
-    rows += [{"step": 3 * i + 1, "serl/probe/disagreement": v, **first} for i, v in enumerate(disagreements)]
+    rows += [{"step": 3 * i + 1, "serl/probe/frac_abandoned": value, **others} for i, value in enumerate(abandoned)]
     study.write_rows(tmp_path / "metrics.jsonl", sorted(rows, key=lambda row: row["step"]))
     return RunFolder(tmp_path)
 
 
 def test_outcomes(tmp_path):
-    limits = CollapseLimits(disagreement=0.08)
+    limits = CollapseLimits(abandoned=0.08)
     up, down = [0.4, 0.5, 0.6, 0.7, 0.7, 0.7], [0.4, 0.5, 0.6, 0.7, 0.6, 0.4]
     calm, loud = [0.5, 0.2, 0.1, 0.1, 0.1, 0.1], [0.5, 0.2, 0.1, 0.3, 0.3, 0.3]
     healthy = collapse_alarms.outcome(logged(tmp_path / "a", up, calm), limits)
     assert (healthy.collapsed, healthy.fallen_at, healthy.alarm_at) == (False, None, None)
     caught = collapse_alarms.outcome(logged(tmp_path / "b", down, loud), limits)
     assert caught.lost == pytest.approx(0.6333 - 0.5, abs=1e-3)
-    assert (caught.fallen_at, caught.alarm_at, caught.sign) == (12, 10, "disagreement")
+    assert (caught.fallen_at, caught.alarm_at, caught.sign) == (12, 10, "abandoned")
     assert caught.collapsed
     assert caught.in_time
     late = collapse_alarms.outcome(logged(tmp_path / "c", down, [*calm[:5], 0.3]), limits)

@@ -101,7 +101,7 @@ def test_watched_sets_are_rows_of_the_verdict(tmp_path):
 def test_alarms_come_first(tmp_path):
     folder = write_run(tmp_path / "run")
     assert "collapsed" not in Reader(write_page(folder)).text("header")
-    alarm = {"step": 2, "sign": "disagreement", "evidence": "<b>ten</b> of the probes", "healthy_step": 1}
+    alarm = {"step": 2, "sign": "abandoned", "evidence": "<b>ten</b> of the probes", "healthy_step": 1}
     record = {"action": "restore", "alarms": [alarm], "restored": "checkpoint-1"}
     (folder / "collapse.json").write_text(json.dumps(record))
     text = Reader(write_page(folder)).text("header")

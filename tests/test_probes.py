@@ -25,16 +25,16 @@ def test_a_look_asks_every_probe_and_leaves_no_trace(run):
     assert run._metrics["train"] == logged
     assert run.generation_config.do_sample
     assert run.num_generations == 4
-    assert 0 <= metrics["serl/probe/disagreement"] <= 1
+    assert metrics["serl/probe/frac_settled"] == metrics["serl/probe/frac_abandoned"] == 0
     assert 1 / 5 <= metrics["serl/probe/frac_top_answer"] <= 1
     assert 1 < metrics["serl/probe/length_tokens"] <= 24
 
 
-def test_a_policy_that_stays_the_same_agrees_with_itself(run):
+def test_a_policy_that_stays_the_same_settles_and_gives_nothing_up(run):
     probes = Probes(run, run.seed_prompts())
-    for _ in range(6):
-        metrics = probes.look()
-    assert metrics["serl/probe/disagreement"] == 0  # greedy answers outweigh the samples of the first look by now
+    looks = [probes.look() for _ in range(4)]
+    assert [look["serl/probe/frac_settled"] for look in looks] == [0, 0, 1, 1]
+    assert [look["serl/probe/frac_abandoned"] for look in looks] == [0] * 4
 
 
 def test_looks_repeat_and_what_a_checkpoint_holds_goes_on(run):
@@ -75,23 +75,45 @@ def no_sampling_settings(monkeypatch, request):
         monkeypatch.setattr("serl_trl.probes.greedy_sampling", lambda trainer: nullcontext())
 
 
-def test_scripted_answers_are_compared_with_those_given_most(run):
-    probes = Scripted(["1111", "1123", "5566"], ["1", "1", "5"], ["7", "1", "6"], ["7", "2", "6"], ["7", "1", "6"])
-    looks = [probes.look()["serl/probe/disagreement"] for _ in range(4)]
-    # The votes count 4, 2 and 2. 6 is the usual answer of the third after two looks; 7 would be that of the first after one more.
-    assert looks == pytest.approx([0, 2 / 3, 1, 1 / 3])
-    assert probes._given[0] == pytest.approx({"1": ((4 * 0.7 + 1) * 0.7) * 0.7**2, "7": 0.7**2 + 0.7 + 1})
+def looked(probes, num_looks):
+    """Of each look: how many are settled, and how many give a settled answer up."""
+    num = len(probes.prompts)
+    looks = [probes.look() for _ in range(num_looks)]
+    return [tuple(round(num * look[f"serl/probe/frac_{name}"]) for name in ("settled", "abandoned")) for look in looks]
+
+
+def test_scripted_answers_that_are_given_up(run):
+    stays, moves, joins = (
+        list("11111"),
+        list("22723"),
+        list("55566"),
+    )  # from look to look; the votes are for 1, 2 and 6
+    probes = Scripted(["1111", "2223", "5666"], *map(list, zip(stays, moves, joins, strict=True)))
+    # The second gives 2 up for 7, is not settled then (1.44 for 2, 1 for 7), is again (2.15 and 0.8), and gives 2 up for 3.
+    # The third goes over to what was voted for.
+    assert looked(probes, 5) == [(0, 0), (0, 0), (3, 1), (2, 0), (2, 1)]
+
+
+def test_scripted_change_of_mind_again_and_again_is_none(run):
+    probes = Scripted(["1111"], *([answer] for answer in "2323232323"))
+    assert looked(probes, 10) == [(0, 0)] * 10
+
+
+def test_scripted_silence_is_an_answer_given_up(run):
+    probes = Scripted(["2222"], ["1"], ["1"], ["-"], ["1"])
+    assert looked(probes, 4) == [(0, 0), (0, 0), (1, 1), (0, 0)]
 
 
 def test_scripted_spellings_are_one_answer():
-    probes = Scripted([["0.5", "0.5"]], [["\\frac{1}{2}"]])
-    assert probes.look()["serl/probe/disagreement"] == 0
-    assert probes._given == [{"0.5": pytest.approx(4 * 0.7 + 1)}]
+    probes = Scripted(
+        [["0.5", "0.5"], ["7", "7"]], [["\\frac{1}{2}"], ["1/4"]], [["1/2"], ["0.25"]], [["0.50"], ["7.0"]]
+    )
+    assert looked(probes, 3) == [(0, 0), (0, 0), (2, 0)]
+    assert list(probes._given[0]) == ["0.5"]
 
 
 def test_scripted_silence_is_told():
     probes = Scripted(["--", "12"], ["-", "-"], ["3", "1"])
     first, second = probes.look(), probes.look()
     assert (first["serl/probe/frac_no_answer"], first["serl/probe/frac_top_answer"]) == (1, 0)
-    assert first["serl/probe/disagreement"] == 0.5  # that of which nothing is known has none either
     assert (second["serl/probe/frac_no_answer"], second["serl/probe/frac_top_answer"]) == (0, 0.5)

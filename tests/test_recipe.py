@@ -212,7 +212,11 @@ def test_eval_file_is_measured(tmp_path):
 def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
     looks = iter([0.5, 0.1, 0.1, 0.9])
     look = Probes.look
-    monkeypatch.setattr(Probes, "look", lambda self: look(self) | {"serl/probe/disagreement": next(looks)})
+
+    def scripted(self):
+        return look(self) | {"serl/probe/frac_settled": 1.0, "serl/probe/frac_abandoned": next(looks)}
+
+    monkeypatch.setattr(Probes, "look", scripted)
     flags = ["--collapse_guard", "restore", "--probe_every", "1", "--save_strategy", "steps", "--save_steps", "1"]
     recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags, "--num_train_epochs", "4"])
     record = json.loads((tmp_path / "run" / "collapse.json").read_text())

@@ -1,7 +1,7 @@
 """Does a CollapseGuard see a collapse before accuracy has fallen, and is it silent while all is well? Runs that collapse, and runs that do not.
 
     python recipes/experiments/collapse_alarms.py --seeds 0 1 2 3 4 5 6 7 8 9      the laboratory
-    python recipes/experiments/collapse_alarms.py --limits disagreement=0.05       the same runs, read with another limit
+    python recipes/experiments/collapse_alarms.py --limits abandoned=0.04       the same runs, read with another limit
 
 Even seeds write their prompts, odd ones train on fixed ones. Runs are strained without the gate (`--strain`), and others are left as configured.
 Accuracy is a mean over three measurements, for single ones are noisy: a run has collapsed if that ends at least 10 points below its peak, and
@@ -117,7 +117,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
 
     panels = {
         "sampled pass@1": partial(panel, key=ACCURACY),
-        "disagreement of the probes": partial(panel, key="serl/probe/disagreement"),
+        "probes that gave up a settled answer": partial(panel, key="serl/probe/frac_abandoned"),
         "vote share": partial(panel, key="serl/vote/share_mean"),
         "entropy": partial(panel, key="entropy"),
     }
@@ -131,8 +131,8 @@ def limits_of(pairs: Sequence[str]) -> dict[str, Any]:
     Example:
 
     ```python
-    >>> limits_of(["disagreement=0.05", "frac_kept=none"])
-    {'disagreement': 0.05, 'frac_kept': None}
+    >>> limits_of(["abandoned=0.04", "frac_kept=none"])
+    {'abandoned': 0.04, 'frac_kept': None}
 
     ```
     """

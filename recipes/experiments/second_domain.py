@@ -85,7 +85,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
         "sampled pass@1": partial(panel, key="eval_sampled pass@1"),
         "vote share": partial(panel, key="serl/vote/share_mean"),
         "groups kept": partial(panel, key="serl/gate/frac_kept"),
-        "disagreement of the probes": partial(panel, key="serl/probe/disagreement"),
+        "probes that gave up a settled answer": partial(panel, key="serl/probe/frac_abandoned"),
     }
     return Finding(table, paragraph, figure_of(panels), raw_runs(runs))
 

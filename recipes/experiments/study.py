@@ -237,7 +237,14 @@ def figure_of(panels: Mapping[str, Callable[[Any], None]], num_columns: int = 2)
 
 def raw_runs(runs: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, Any]:
     """Of each arm and seed: its folder, scores, and curves."""
-    keys = ("reward", "serl/vote/share_mean", "serl/gate/frac_kept", "entropy", "grad_norm", "serl/probe/disagreement")
+    keys = (
+        "reward",
+        "serl/vote/share_mean",
+        "serl/gate/frac_kept",
+        "entropy",
+        "grad_norm",
+        "serl/probe/frac_abandoned",
+    )
     scores = ("eval_greedy pass@1", "eval_sampled pass@1")
     return {
         arm: {

@@ -6,6 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 
+ENOUGH_SETTLED = 0.25  # of the probes, for it to tell anything how many of them are abandoned
+
+
 class Sign(NamedTuple):
     """A sign of collapse: its name, a field of [`CollapseLimits`], and what was seen, in words."""
 
@@ -19,8 +22,9 @@ class CollapseLimits:
     When a sign is one. `None` leaves a sign out.
 
     Args:
-        disagreement (`float`, *optional*, defaults to `0.08`):
-            Share of the probes whose greedy answer is not the one that the policy has given most, beyond the lowest so far.
+        abandoned (`float`, *optional*, defaults to `0.05`):
+            Share of the probes that give up an answer they were settled on ([`~serl_trl.probes.Probes`]), beyond the lowest so far;
+            read where a quarter of the probes are settled.
         excess_flips (`float`, *optional*, defaults to `0.15`):
             Share of the prompts met again whose winner has changed, beyond the share of votes that did not go to the winner:
             votes that are sure and change all the same. Averaged over `smoothing_steps`.
@@ -35,7 +39,7 @@ class CollapseLimits:
         smoothing_steps (`int`, *optional*, defaults to `4`): Optimiser steps that noisy values are averaged over.
     """
 
-    disagreement: float | None = 0.08
+    abandoned: float | None = 0.05
     excess_flips: float | None = 0.15
     top_answer: float | None = 0.25
     no_answer: float | None = 0.5
@@ -82,7 +86,7 @@ class CollapseSigns:
         self.healthy_step: int | None = None  # of the last look that was without a sign, as was the next
         self._clean_step: int | None = None  # of the last look without a sign
         self._first: dict[str, float] = {}  # the first row that had each metric
-        self._least_moved = 1.0  # the lowest disagreement of the probes
+        self._least_abandoned = 1.0  # the lowest share so far
         self._smooth: dict[str, float] = {}
         self._step = 0
 
@@ -105,10 +109,10 @@ class CollapseSigns:
             Sign(name, "; ".join(filter(None, (evidence, agreement))))
             for name, evidence in (*self._signs_of_probes(row), *self._signs_of_steps(row, num_steps))
         ]
-        is_look = "serl/probe/disagreement" in row
+        is_look = "serl/probe/frac_abandoned" in row
         if signs:
             self._clean_step = None
-        elif is_look or ("serl/vote/share_mean" in row and "serl/probe/disagreement" not in self._first):
+        elif is_look or ("serl/vote/share_mean" in row and "serl/probe/frac_abandoned" not in self._first):
             if self._clean_step is not None:
                 self.healthy_step = self._clean_step
             self._clean_step = self._step
@@ -116,15 +120,17 @@ class CollapseSigns:
 
     def _signs_of_probes(self, row: Mapping[str, float]) -> list[Sign]:
         limits, found = self.limits, list[Sign]()
-        if "serl/probe/disagreement" not in row:
+        if "serl/probe/frac_abandoned" not in row:
             return found
-        names = ("disagreement", "frac_top_answer", "frac_no_answer", "length_tokens")
-        moved, top, silent, length = (row[f"serl/probe/{name}"] for name in names)
-        _, first_top, first_silent, first_length = (self._first[f"serl/probe/{name}"] for name in names)
-        self._least_moved = least = min(self._least_moved, moved)
-        if limits.disagreement is not None and moved - least > limits.disagreement:
-            told = f"{moved:.0%} of the probes have another answer than they had most, {least:.0%} at best"
-            found.append(Sign("disagreement", f"{told} (limit: {100 * limits.disagreement:.0f} points more)"))
+        names = ("frac_top_answer", "frac_no_answer", "length_tokens")
+        top, silent, length = (row[f"serl/probe/{name}"] for name in names)
+        first_top, first_silent, first_length = (self._first[f"serl/probe/{name}"] for name in names)
+        if row["serl/probe/frac_settled"] >= ENOUGH_SETTLED:
+            abandoned = row["serl/probe/frac_abandoned"]
+            self._least_abandoned = least = min(self._least_abandoned, abandoned)
+            if limits.abandoned is not None and abandoned - least > limits.abandoned:
+                told = f"{abandoned:.0%} of the probes gave up an answer they were settled on, {least:.0%} at best"
+                found.append(Sign("abandoned", f"{told} (limit: {100 * limits.abandoned:.0f} points more)"))
         if limits.top_answer is not None and top - first_top > limits.top_answer:
             told = f"{top:.0%} of the probes have one and the same answer, {first_top:.0%} at first"
             found.append(Sign("top_answer", f"{told} (limit: {100 * limits.top_answer:.0f} points more)"))

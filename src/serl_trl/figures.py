@@ -22,7 +22,7 @@ CURVES = {
     "reward": {"reward": "vote reward"},
     "vote share": {
         "serl/vote/share_mean": "mean vote share",
-        "serl/probe/disagreement": "probes that changed their answer",
+        "serl/probe/frac_abandoned": "probes that gave up a settled answer",
     },
     ACCURACY: {"eval_sampled pass@1": "sampled", "eval_greedy pass@1": "greedy"},
     "groups": {

@@ -12,8 +12,9 @@ from .refill import Rollout
 from .voting import Vote
 
 
-WORTH_OF_FIRST_VOTE = 4  # answers that the samples of the first look count as, together
-MEMORY = 0.7  # what an answer still counts one look later
+MEMORY = 0.8  # what an answer still counts one look later
+SETTLED_SHARE = 0.7  # of what counts, that an answer must have for its prompt to be settled on it
+ENOUGH = 1.5  # to count for that: two looks or more
 
 
 class Probes:
@@ -21,7 +22,7 @@ class Probes:
     The answers of a policy to the same prompts from its first look on.
 
     A prompt that the policy has written is met once or a few times; on one that stays, an answer that is given up for another
-    tells what no single vote can. The first look samples a group of completions of each prompt; then, and at each look that
+    tells what no single vote can. The first look lets a group of sampled completions of each prompt vote; then, and at each look that
     follows, one greedy completion of each is taken. A look moves no random state and is the same on every process.
 
     Args:
@@ -33,44 +34,51 @@ class Probes:
 
     def __init__(self, trainer: Any, prompts: Sequence[Prompt]) -> None:
         self.trainer, self.prompts = trainer, list(prompts)
-        self._given: list[
-            dict[str, float]
-        ] = []  # of each prompt how often each answer was given, late ones counting more
+        self._voted: list[str | None] = []  # of each prompt the winner of the first look
+        self._given: list[dict[str | None, float]] = []  # of each prompt what its answers count; None for no answer
 
     @property
     def is_begun(self) -> bool:
         """Whether there was a look."""
-        return bool(self._given)
+        return bool(self._voted)
 
     def look(self) -> dict[str, float]:
         """
         Has the policy answer all prompts once more.
 
+        A prompt is settled on an answer that has 70 % of the looks before, which count 0.8 times as much with each look that
+        follows, and at least two looks. A policy that learns from votes moves to the answers that won them; an answer given up for that
+        of the first vote is therefore not counted.
+
         Returns:
-            `dict[str, float]`: `serl/probe/...`: `disagreement`, the share of prompts that have another answer than the one that was
-            usual before: given most often, an answer counting 0.7 times as much with each look (the samples of the first look
-            count as four answers);
+            `dict[str, float]`: `serl/probe/...`: `frac_settled`, the share of prompts that were settled before this look;
+            `frac_abandoned`, the share (of all) that were settled and have another answer now, not that of the first vote;
             `frac_top_answer`, the share that have the most common answer of all, to the letter; `frac_no_answer`, the share without one;
             `length_tokens`, the mean length.
         """
-        if not self._given:
-            votes = self._votes(self._answered(self.trainer.num_generations))
-            self._given = [{vote.answer: WORTH_OF_FIRST_VOTE * vote.share} if vote.answer else {} for vote in votes]
+        if not self.is_begun:
+            self._voted = [vote.answer for vote in self._votes(self._answered(self.trainer.num_generations))]
+            self._given = [{} for _ in self.prompts]
         with greedy_sampling(self.trainer):
             groups = self._answered(1)
         answers = [
-            self._as_given(vote.answer, given) for vote, given in zip(self._votes(groups), self._given, strict=True)
+            self._as_known(vote.answer, [*given, voted])
+            for vote, given, voted in zip(self._votes(groups), self._given, self._voted, strict=True)
         ]
-        usual = [max(given, key=given.__getitem__, default=None) for given in self._given]
+        settled = [_settled(given) for given in self._given]
+        abandoned = [
+            is_settled and answer not in (voted, max(given, key=given.__getitem__))
+            for is_settled, answer, given, voted in zip(settled, answers, self._given, self._voted, strict=True)
+        ]
         for given, answer in zip(self._given, answers, strict=True):
             for other in given:
                 given[other] *= MEMORY
-            if answer is not None:
-                given[answer] = given.get(answer, 0.0) + 1
+            given[answer] = given.get(answer, 0.0) + 1
         found = [answer for answer in answers if answer is not None]
         num = len(answers)
         return {
-            "serl/probe/disagreement": sum(a != b for a, b in zip(answers, usual, strict=True)) / num,
+            "serl/probe/frac_settled": sum(settled) / num,
+            "serl/probe/frac_abandoned": sum(abandoned) / num,
             "serl/probe/frac_top_answer": max(map(found.count, set(found)), default=0) / num,
             "serl/probe/frac_no_answer": 1 - len(found) / num,
             "serl/probe/length_tokens": sum(len(rollout.completion_ids) for (rollout,) in groups) / num,
@@ -78,12 +86,13 @@ class Probes:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold, as data that JSON can hold."""
-        return {"given": [[[answer, worth] for answer, worth in given.items()] for given in self._given]}
+        return {"voted": self._voted, "given": [[list(pair) for pair in given.items()] for given in self._given]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state_dict` returned; begins anew where that was of another number of prompts."""
-        given = [dict(pairs) for pairs in state["given"]]
-        self._given = given if len(given) == len(self.prompts) else []
+        if len(state["voted"]) == len(self.prompts):
+            self._voted = list(state["voted"])
+            self._given = [dict(pairs) for pairs in state["given"]]
 
     def _answered(self, num_generations: int) -> list[list[Rollout]]:
         """Completions of each prompt, at most as many at a time as there are in a generation batch."""
@@ -106,7 +115,13 @@ class Probes:
             for group, prompt in zip(groups, self.prompts, strict=True)
         ]
 
-    def _as_given(self, answer: str | None, given: Mapping[str, float]) -> str | None:
-        """The answer as it was spelt when it was given first."""
-        same = (other for other in given if is_equivalent(answer, other, self.trainer.vote_reward.answer_type))
+    def _as_known(self, answer: str | None, known: Sequence[str | None]) -> str | None:
+        """The answer as it was spelt before, if it was given before."""
+        same = (other for other in known if is_equivalent(answer, other, self.trainer.vote_reward.answer_type))
         return next(same, answer)
+
+
+def _settled(given: Mapping[str | None, float]) -> bool:
+    """Whether one answer has been given nearly always, often enough to tell."""
+    total = sum(given.values())
+    return total >= ENOUGH and max(given.values()) >= SETTLED_SHARE * total
