@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import arms
-import boolean_domain
 import collapse_alarms
 import noisy_seeds
 import pytest
 import study
+import turns_domain
 
 from serl_trl.collapse import CollapseLimits
 from serl_trl.run_folder import RunFolder
@@ -108,42 +108,47 @@ def test_spoilt_seeds_are_as_many_as_were_asked_for():
     assert max(map(spoilt.count, spoilt)) >= 10
 
 
+WHICH = "Does Anna face north, east, south or west?"
+
+
 @pytest.mark.parametrize(
     ("told", "answer"),
     [
-        ("Anna says yes. Ben repeats what Anna says. What does Ben say?", "yes"),
-        ("Anna says yes. Ben says no. Emma says yes only if Anna and Ben do. What does Emma say?", "no"),
-        ("Anna says yes. Ben says no. Emma says yes if Anna or Ben does. What does Emma say?", "yes"),
-        ("Anna says yes. Ben says no. Emma says yes if Anna and Ben disagree. What does Emma say?", "yes"),
-        ("Anna says yes. Ben says no. Emma says the opposite of Anna. What does Ben say?", "no"),
+        ("Anna faces north. Anna turns right.", "east"),
+        ("Anna starts in Paris and faces west. At Rome Anna turns right. Then Anna turns right at Oslo.", "east"),
+        ("In Lima Anna faces south. Anna rests in Cairo. Anna turns around. Anna walks to Delhi.", "north"),
+        ("Anna faces north. Anna turns left. Anna turns around. Anna turns left.", "north"),
     ],
 )
 def test_the_oracle_of_the_second_domain(told, answer):
-    assert boolean_domain.solve(told).answer == answer
+    assert turns_domain.solve(f"{told} {WHICH}").answer == answer
 
 
 @pytest.mark.parametrize(
     "told",
     [
-        "Anna says yes. Anna says no. What does Anna say?",
-        "Anna says yes. Ben says yes if Anna or Anna does. What does Ben say?",
-        "Anna says yes. Ben says maybe. What does Ben say?",
-        "Anna says yes. What does Ben say?",
-        "Anna says yes.",
+        f"Anna faces north. Ben turns left. {WHICH}",
+        f"Ben faces north. Ben turns left. {WHICH}",
+        f"Anna turns left. {WHICH}",
+        f"Anna faces north. {WHICH}",
+        f"Anna faces north. Anna turns up. {WHICH}",
+        f"Anna faces north. Anna faces south. Anna turns left. {WHICH}",
+        "Anna faces north. Anna turns left.",
+        "Anna",
     ],
 )
 def test_what_is_ill_posed_has_no_answer(told):
-    assert boolean_domain.solve(told) is None
+    assert turns_domain.solve(told) is None
 
 
 def test_solutions_of_the_second_domain_end_with_what_they_say(monkeypatch):
     rng = random.Random(0)
-    monkeypatch.setattr(boolean_domain, "NOISY_STEP_SHARE", 0.0)
+    monkeypatch.setattr(turns_domain, "NOISY_STEP_SHARE", 0.0)
     for _ in range(50):
-        question, reply = (message["content"] for message in boolean_domain.solving(rng, terse_share=0))
-        problem = boolean_domain.solve(question)
-        said = [f"{name}={boolean_domain.WORDS[value]}" for name, value in problem.said.items()]
-        assert reply.splitlines() == [*said, f"\\boxed{{{problem.answer}}}"]
+        question, reply = (message["content"] for message in turns_domain.solving(rng, terse_share=0))
+        problem = turns_domain.solve(question)
+        steps = [f"{turn}={way}" for turn, way in zip(problem.turns, problem.ways[1:], strict=True)]
+        assert reply.splitlines() == [*steps, f"\\boxed{{{problem.answer}}}"]
 
 
 # Alarms -------------------------------------------------------------------------------------------------------------

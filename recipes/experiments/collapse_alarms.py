@@ -24,6 +24,7 @@ from serl_trl.run_folder import Point, RunFolder
 ACCURACY = "eval_sampled pass@1"
 COLLAPSED = 0.10  # lost at the end
 FALLEN = 0.05  # lost at some time
+HEALTHY = 0.03  # lost at no time
 FIXED = {"self_instruct": False, "num_seeds": 160}
 # A policy that collapses writes little that is new; the run goes on with what there is.
 UNGATED = {"min_vote_share": 0, "max_vote_share": 1}
@@ -34,9 +35,10 @@ STRAINS = {
 
 
 class Outcome(NamedTuple):
-    """What became of a run: accuracy lost at the end, step at which it had fallen, and step and name of the first sign."""
+    """What became of a run: accuracy lost at the end and at most, step at which it had fallen, and step and name of the first sign."""
 
     lost: float
+    most_lost: float
     fallen_at: int | None
     alarm_at: int | None
     sign: str | None
@@ -56,11 +58,12 @@ def outcome(folder: RunFolder, limits: CollapseLimits) -> Outcome:
     """Reads the logs of a run as a guard with these limits does."""
     points = smoothed(folder.points(ACCURACY))
     peaks = [max(point.value for point in points[: i + 1]) for i in range(len(points))]
-    fallen = [point.step for point, peak in zip(points, peaks, strict=True) if point.value <= peak - FALLEN]
+    fallen = [point.step for point, peak in zip(points, peaks, strict=True) if peak - point.value >= FALLEN]
     signs = CollapseSigns(limits)
     alarms = [(row["step"], sign.name) for row in folder.metrics for sign in signs.update(row)]
     alarm_at, sign = alarms[0] if alarms else (None, None)
-    return Outcome(peaks[-1] - points[-1].value, fallen[0] if fallen else None, alarm_at, sign)
+    losses = [peak - point.value for point, peak in zip(points, peaks, strict=True)]
+    return Outcome(losses[-1], max(losses), fallen[0] if fallen else None, alarm_at, sign)
 
 
 def smoothed(points: Sequence[Point]) -> list[Point]:
@@ -101,11 +104,11 @@ def study(args: Namespace, bench: Bench) -> Finding:
         for (name, seed), one in found.items()
     ]
     collapsed = [one for one in found.values() if one.collapsed]
-    healthy = [one for one in found.values() if one.fallen_at is None]
+    healthy = [one for one in found.values() if one.most_lost < HEALTHY]
     late = sum(one.alarm_at is not None for one in collapsed) - sum(one.in_time for one in collapsed)
     paragraph = (
         f"Of {len(collapsed)} runs that collapsed, {sum(one.in_time for one in collapsed)} had an alarm before accuracy had fallen 5 points, "
-        f"{late} later, {sum(one.alarm_at is None for one in collapsed)} none. Of {len(healthy)} runs whose accuracy never fell 5 points, "
+        f"{late} later, {sum(one.alarm_at is None for one in collapsed)} none. Of {len(healthy)} runs whose accuracy never fell {100 * HEALTHY:.0f} points, "
         f"{sum(one.alarm_at is not None for one in healthy)} had an alarm. {len(found) - len(collapsed) - len(healthy)} runs fell in between."
     )
 

@@ -1,19 +1,18 @@
-"""Is 0.2 to 0.8 the right band of vote shares in another domain? Who says yes, who says no: answers of one of two words.
+"""Is 0.2 to 0.8 the right band of vote shares in another domain? Which way does one face after some turns: one of four words.
 
     python recipes/experiments/second_domain.py                             seeds 0 to 2; builds the base first, a few minutes
     python recipes/experiments/second_domain.py --model_name_or_path MODEL --seed_file prompts.jsonl --eval_file problems.jsonl \
         --answer_type choice
 
-With two answers no vote share is below a half, and at 0.8 a group of 8 already has a minority of less than two: the band cuts off the
-surest votes only. Compared are the default, a band up to 0.95, one for clear majorities from 0.6, and no gate.
+With four answers even guesses agree on a share of a third and more, and a prompt with a share below 0.4 is a guess. Compared are the default, a
+band that leaves guesses out, one that takes sure votes in, and no gate.
 """
 
 from argparse import Namespace
 from functools import partial
 from typing import Any
 
-from arms import Arm, Bench  # beside this file, like boolean_domain and study
-from boolean_domain import build_base, rows
+from arms import Arm, Bench  # beside this file, like turns_domain and study
 from study import (
     Finding,
     draw,
@@ -25,13 +24,14 @@ from study import (
     study_arguments,
     write_rows,
 )
+from turns_domain import build_base, rows
 
 
 DEFAULT = "0.2 to 0.8"
 BANDS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
+    "0.4 to 0.8": {"min_vote_share": 0.4},
     "0.2 to 0.95": {"max_vote_share": 0.95},
-    "0.6 to 0.95": {"min_vote_share": 0.6, "max_vote_share": 0.95},
     "no gate": {"min_vote_share": 0, "max_vote_share": 1},
 }
 METRICS = ("sampled pass@1", "greedy pass@1", "maj@4")
@@ -42,9 +42,9 @@ def study(args: Namespace, bench: Bench) -> Finding:
     domain: dict[str, Any] = {}
     if "model_name_or_path" not in bench.flags:
         domain = {
-            "model_name_or_path": build_base(args.output_dir / "data" / "boolean_base"),
-            "seed_file": write_rows(args.output_dir / "data" / "boolean_seeds.jsonl", rows(128, "seeds")),
-            "eval_file": write_rows(args.output_dir / "data" / "boolean_held_out.jsonl", rows(512, "held_out")),
+            "model_name_or_path": build_base(args.output_dir / "data" / "turns_base"),
+            "seed_file": write_rows(args.output_dir / "data" / "turns_seeds.jsonl", rows(128, "seeds")),
+            "eval_file": write_rows(args.output_dir / "data" / "turns_held_out.jsonl", rows(512, "held_out")),
             "answer_type": "text",
             # texts of so few words are like one another: at 0.7 most of what is written would be refused
             "novelty_threshold": 0.85,

@@ -4,11 +4,10 @@ import argparse
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -83,18 +82,18 @@ def writing(rng: random.Random) -> list[dict[str, str]]:
     return [{"role": "user", "content": few_shot_prompt(shown)}, {"role": "assistant", "content": reply}]
 
 
-Task: TypeAlias = Callable[[random.Random], list[dict[str, str]]]  # draws a conversation
-
-
-def build_tokenizer(
-    rng: random.Random, tasks: Sequence[Task] = (solving_tersely, calculating, writing)
-) -> PreTrainedTokenizerFast:
+def build_tokenizer(rng: random.Random) -> PreTrainedTokenizerFast:
     """Words and numbers of the domain are one token each, and every byte is one, so that any text survives."""
     pattern = Regex(r"\\[a-z]+\{| ?[A-Za-z]+|\d+|\s|[^\sA-Za-z\d]")
     pieces = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(pattern, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
-    corpus = [message["content"] for _ in range(4000) for task in tasks for message in task(rng)]
+    corpus = [
+        message["content"]
+        for _ in range(4000)
+        for task in (solving_tersely, calculating, writing)
+        for message in task(rng)
+    ]
     counts = Counter(piece for text in corpus for piece, _ in pieces.pre_tokenize_str(text))
     words = sorted(piece for piece, count in counts.items() if count >= 20 and len(piece) > 1)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -136,7 +135,7 @@ class Phase:
     """A stretch of supervised training: conversations of each kind a step, and how much a token of a reply counts."""
 
     name: str
-    batch: dict[Task, int]
+    batch: dict[Callable[[random.Random], list[dict[str, str]]], int]
     reply_weight: float
     num_steps: int
     learning_rate: float
