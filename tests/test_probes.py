@@ -89,7 +89,7 @@ def test_scripted_answers_that_are_given_up(run):
         list("55566"),
     )  # from look to look; the votes are for 1, 2 and 6
     probes = Scripted(["1111", "2223", "5666"], *map(list, zip(stays, moves, joins, strict=True)))
-    # The second gives 2 up for 7, is not settled then (1.44 for 2, 1 for 7), is again (2.15 and 0.8), and gives 2 up for 3.
+    # The second gives 2 up for 7, is not settled then (0.96 for 2, 1 for 7), is again (1.58 and 0.6), and gives 2 up for 3.
     # The third goes over to what was voted for.
     assert looked(probes, 5) == [(0, 0), (0, 0), (3, 1), (2, 0), (2, 1)]
 

@@ -22,7 +22,7 @@ class CollapseLimits:
     When a sign is one. `None` leaves a sign out.
 
     Args:
-        abandoned (`float`, *optional*, defaults to `0.05`):
+        abandoned (`float`, *optional*, defaults to `0.04`):
             Share of the probes that give up an answer they were settled on ([`~serl_trl.probes.Probes`]), beyond the lowest so far;
             read where a quarter of the probes are settled.
         excess_flips (`float`, *optional*, defaults to `0.15`):
@@ -39,7 +39,7 @@ class CollapseLimits:
         smoothing_steps (`int`, *optional*, defaults to `4`): Optimiser steps that noisy values are averaged over.
     """
 
-    abandoned: float | None = 0.05
+    abandoned: float | None = 0.04
     excess_flips: float | None = 0.15
     top_answer: float | None = 0.25
     no_answer: float | None = 0.5
