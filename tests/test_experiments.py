@@ -191,7 +191,7 @@ def runs(tmp_path_factory):
 
 QUICK = ["--quick", "--seeds", "0"]
 STUDIES = {
-    "reward_alignment": ["--num_problems", "8", "--max_num_votes", "8"],
+    "reward_alignment": [],
     "difficulty_ablation": [],
     "algorithms": [],
     "against_labels": [],

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -157,7 +158,7 @@ def test_measuring_changes_nothing(run_dir, tmp_path):
 
 def test_a_run_is_resumed(tmp_path, monkeypatch):
     """With coin flips: the vote gates them, and the coins must fall as they would have fallen."""
-    monkeypatch.setattr(recipe.os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too
     flags = [*SHORT, "--save_strategy", "steps", "--save_steps", "1", "--reward_funcs", "coin_flip", "vote"]
     flags += ["--reward_weights", "1", "0", "--min_vote_share", "0", "--max_vote_share", "1"]
     flags += ["--num_eval_problems", "2"]

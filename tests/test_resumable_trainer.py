@@ -240,8 +240,10 @@ def test_a_checkpoint_of_trl_is_foreign(whole, tmp_path):
 
 
 def test_checkpoints_in_the_middle_of_a_step_are_refused(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ValueError, match="enable_jit_checkpoint"):
         trainer(tmp_path, enable_jit_checkpoint=True)
+    assert signal.getsignal(signal.SIGTERM) is before  # SIGTERM still ends the process
 
 
 # Saving --------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ as they come; the same command again goes on.
 """
 
 import json
+import math
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -37,12 +38,21 @@ BINS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 def study(args: Namespace, bench: Bench) -> Finding:
     """Samples, votes and judges for each seed."""
+    if args.quick:
+        args.num_problems, args.max_num_votes = min(args.num_problems, 16), min(args.max_num_votes, 8)
     model, tokenizer = load_standalone(args.model, "--model")
     template = load_template(args.prompt_template, tokenizer)
     by_seed = [measured(args, seed, model, tokenizer, template) for seed in args.seeds]
-    figures = {name: OverSeeds(tuple(found[name] for found in by_seed)) for name in by_seed[0]}
+    names = dict.fromkeys(name for found in by_seed for name in found)
+    figures = {name: OverSeeds(tuple(found[name] for found in by_seed if name in found)) for name in names}
     rows = [{"": name, "mean and 95 % interval": f"{value:.3f}"} for name, value in figures.items()]
-    band = figures[f"cosine in the band, {PAPER_VOTES} votes"]
+    num_votes = votes_of(args)
+    at_all = f"cosine in the band, {num_votes} votes"
+    if any(at_all not in found for found in by_seed):
+        raise ValueError(
+            f"No problem has a share of {num_votes} votes in the band {BAND[0]} to {BAND[1]}; take more, or others."
+        )
+    band = figures[at_all]
     judge = band - figures["cosine of the judge in the band"]
     advice = (
         "Train on votes, with the gate."
@@ -50,12 +60,17 @@ def study(args: Namespace, bench: Bench) -> Finding:
         else "Do not train yet: raise the number of votes, take easier prompts or a stronger model, or a prompt template with examples."
     )
     paragraph = (
-        f"In the band {BAND[0]} to {BAND[1]} the vote of {PAPER_VOTES} has a cosine of {band:.3f} with the truth; at least {EXPECTED}: "
+        f"In the band {BAND[0]} to {BAND[1]} the vote of {num_votes} has a cosine of {band:.3f} with the truth; at least {EXPECTED}: "
         f"{band.verdict(EXPECTED)}. The judge's is {judge:.3f} lower: {judge.verdict()}. {advice}"
     )
     return Finding(
         rows, paragraph, _figure(figures, args), {str(s): f for s, f in zip(args.seeds, by_seed, strict=True)}
     )
+
+
+def votes_of(args: Namespace) -> int:
+    """How many completions vote where it is not the number of votes that is varied."""
+    return min(PAPER_VOTES, args.max_num_votes)
 
 
 def problems_of(args: Namespace, seed: int) -> Problems:
@@ -98,12 +113,13 @@ def measured(args: Namespace, seed: int, model: Any, tokenizer: Any, template: A
             rewards = [r for i in chosen for r in vote.rewards(votes[i])[:size]]
             right = [r for i in chosen for r in true_rewards[i][:size]]
             alignment = reward_alignment(rewards, right)
-            found[f"cosine {where}, {size} votes"] = alignment.cosine
-            found[f"accuracy {where}, {size} votes"] = alignment.accuracy
+            if chosen:
+                found[f"cosine {where}, {size} votes"] = _or_0(alignment.cosine)
+                found[f"accuracy {where}, {size} votes"] = alignment.accuracy
         found[f"share of problems in the band, {size} votes"] = len(inside) / len(votes)
     return (
         found
-        | by_share(groups, true_rewards, vote)
+        | by_share(groups, true_rewards, vote, votes_of(args))
         | judged(args, groups, prompts, true_rewards, vote, model, tokenizer)
     )
 
@@ -115,16 +131,19 @@ def sampled(file: Path) -> list[list[str]]:
     return [row["completions"] for row in sorted(rows, key=lambda row: row["index"])]
 
 
-def by_share(groups: list[list[str]], true_rewards: list[Any], vote: MajorityVoteReward) -> dict[str, float]:
-    """How often the winner is right, by vote share, with the paper's number of votes."""
-    votes = [vote.vote(group[:PAPER_VOTES]) for group in groups]
+def by_share(
+    groups: list[list[str]], true_rewards: list[Any], vote: MajorityVoteReward, num_votes: int
+) -> dict[str, float]:
+    """How often the winner is right, by vote share, where there are such shares."""
+    votes = [vote.vote(group[:num_votes]) for group in groups]
     found = {}
     for low, high in BINS:
         chosen = [
             i for i, one in enumerate(votes) if one.answer and low <= one.share and (one.share < high or high == 1.0)
         ]
         right = [true_rewards[i][votes[i].rewards.index(1.0)] for i in chosen]
-        found[f"winner right, share {low:.1f} to {high:.1f}"] = sum(right) / len(right) if right else float("nan")
+        if right:
+            found[f"winner right, share {low:.1f} to {high:.1f}"] = sum(right) / len(right)
     return found
 
 
@@ -143,7 +162,7 @@ def judged(
         replies = generate(model, tokenizer, requests, batch_size=args.batch_size, max_new_tokens=8, do_sample=False)
         return [text for text, _ in replies]
 
-    size = min(PAPER_VOTES, args.max_num_votes)
+    size = votes_of(args)
     inside = [i for i, group in enumerate(groups) if is_in_band(vote.vote(group[:size]).share, *BAND)]
     asked = [prompts[i] for i in inside for _ in range(size)]
     completions: list[Any] = [text for i in inside for text in groups[i][:size]]
@@ -153,7 +172,7 @@ def judged(
     right = [r for i in inside for r in true_rewards[i][:size]]
     alignment = reward_alignment([0.0 if v is None else v for v in verdicts], right)
     return {
-        "cosine of the judge in the band": alignment.cosine if alignment.cosine == alignment.cosine else 0.0,
+        "cosine of the judge in the band": _or_0(alignment.cosine),
         "accuracy of the judge in the band": alignment.accuracy,
         "judge without a verdict": verdicts.count(None) / max(len(verdicts), 1),
     }
@@ -164,13 +183,15 @@ def _figure(figures: dict[str, OverSeeds], args: Namespace):
 
     def by_votes(axes, what):
         for where in ("overall", "in the band"):
-            values = [figures[f"{what} {where}, {size} votes"] for size in sizes]
-            axes.errorbar(sizes, [v.mean for v in values], yerr=_bars(values), label=where, marker="o", capsize=3)
+            known = {size: figures[name] for size in sizes if (name := f"{what} {where}, {size} votes") in figures}
+            means, bars = [value.mean for value in known.values()], _bars(list(known.values()))
+            axes.errorbar(list(known), means, yerr=bars, label=where, marker="o", capsize=3)
         axes.set(xlabel="number of votes", ylim=(0, 1.02), xscale="log", xticks=sizes, xticklabels=sizes)
 
     def winners(axes):
-        values = [figures[f"winner right, share {low:.1f} to {high:.1f}"] for low, high in BINS]
-        axes.bar([sum(ends) / 2 for ends in BINS], [v.mean for v in values], width=0.17)
+        known = {ends: figures.get("winner right, share {:.1f} to {:.1f}".format(*ends)) for ends in BINS}
+        bars = {sum(ends) / 2: value.mean for ends, value in known.items() if value}
+        axes.bar(list(bars), list(bars.values()), width=0.17)
         axes.set(xlabel="vote share", ylim=(0, 1.02))
 
     return figure_of(
@@ -180,6 +201,11 @@ def _figure(figures: dict[str, OverSeeds], args: Namespace):
             "share of winners that are right": winners,
         }
     )
+
+
+def _or_0(cosine: float) -> float:
+    """A cosine; 0 where there is none, because one of the two rewards is 0 everywhere."""
+    return 0.0 if math.isnan(cosine) else cosine
 
 
 def _bars(values: list[OverSeeds]) -> Any:

@@ -1,6 +1,7 @@
 """`ResumableGRPOTrainer`: TRL's GRPOTrainer whose checkpoints hold all of a run, and are there whole or not at all."""
 
 import inspect
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -53,8 +54,10 @@ class ResumableGRPOTrainer(GRPOTrainer):
     _buffered_inputs: Any
 
     def __init__(self, *args: Any, **kwargs: Any):
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         super().__init__(*args, **kwargs)
         if self.args.enable_jit_checkpoint:
+            signal.signal(signal.SIGTERM, on_sigterm)  # Transformers has put a handler of its own in its place
             raise ValueError(
                 "enable_jit_checkpoint=True saves in the middle of a step, where a run cannot be resumed exactly. Leave "
                 "it out: on SIGTERM this trainer saves at the end of the step anyway."
