@@ -13,7 +13,6 @@ import collapse_alarms
 import noisy_seeds
 import pytest
 import study
-import turns_domain
 
 from serl_trl.collapse import CollapseLimits
 from serl_trl.run_folder import RunFolder
@@ -108,49 +107,6 @@ def test_spoilt_seeds_are_as_many_as_were_asked_for():
     assert max(map(spoilt.count, spoilt)) >= 10
 
 
-WHICH = "Does Anna face north, east, south or west?"
-
-
-@pytest.mark.parametrize(
-    ("told", "answer"),
-    [
-        ("Anna faces north. Anna turns right.", "east"),
-        ("Anna starts in Paris and faces west. At Rome Anna turns right. Then Anna turns right at Oslo.", "east"),
-        ("In Lima Anna faces south. Anna rests in Cairo. Anna turns around. Anna walks to Delhi.", "north"),
-        ("Anna faces north. Anna turns left. Anna turns around. Anna turns left.", "north"),
-    ],
-)
-def test_the_oracle_of_the_second_domain(told, answer):
-    assert turns_domain.solve(f"{told} {WHICH}").answer == answer
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        f"Anna faces north. Ben turns left. {WHICH}",
-        f"Ben faces north. Ben turns left. {WHICH}",
-        f"Anna turns left. {WHICH}",
-        f"Anna faces north. {WHICH}",
-        f"Anna faces north. Anna turns up. {WHICH}",
-        f"Anna faces north. Anna faces south. Anna turns left. {WHICH}",
-        "Anna faces north. Anna turns left.",
-        "Anna",
-    ],
-)
-def test_what_is_ill_posed_has_no_answer(told):
-    assert turns_domain.solve(told) is None
-
-
-def test_solutions_of_the_second_domain_end_with_what_they_say(monkeypatch):
-    rng = random.Random(0)
-    monkeypatch.setattr(turns_domain, "NOISY_STEP_SHARE", 0.0)
-    for _ in range(50):
-        question, reply = (message["content"] for message in turns_domain.solving(rng, terse_share=0))
-        problem = turns_domain.solve(question)
-        steps = [f"{turn}={way}" for turn, way in zip(problem.turns, problem.ways[1:], strict=True)]
-        assert reply.splitlines() == [*steps, f"\\boxed{{{problem.answer}}}"]
-
-
 # Alarms -------------------------------------------------------------------------------------------------------------
 
 
@@ -190,23 +146,22 @@ def runs(tmp_path_factory):
 
 
 QUICK = ["--quick", "--seeds", "0"]
-STUDIES = {
-    "reward_alignment": [],
-    "difficulty_ablation": [],
-    "algorithms": [],
-    "against_labels": [],
-    "data_scaling": [],
-    "second_domain": ["--model_name_or_path", "tiny"],
-    "collapse_alarms": [],
-}
+STUDIES = (
+    "reward_alignment",
+    "difficulty_ablation",
+    "algorithms",
+    "against_labels",
+    "data_scaling",
+    "collapse_alarms",
+)
 
 
-def done(name, folder, *flags):
-    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--output_dir", str(folder), *QUICK, *flags]
+def done(name, folder):
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), "--output_dir", str(folder), *QUICK]
     return subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
 
 
-def check(name, folder, result):
+def assert_filed(name, folder, result):
     assert result.returncode == 0, result.stdout + result.stderr
     record = json.loads((folder / f"{name}.json").read_text())
     assert record["quick"]
@@ -220,7 +175,7 @@ def check(name, folder, result):
 
 def test_a_quick_study_ends_with_numbers_a_picture_and_a_paragraph(runs):
     result = done("noisy_seeds", runs)
-    check("noisy_seeds", runs, result)
+    assert_filed("noisy_seeds", runs, result)
     assert result.stdout.count("seed 0: ") == 4
     again = done("noisy_seeds", runs)  # finds what was done
     assert "seed 0: " not in again.stdout
@@ -230,7 +185,7 @@ def test_a_quick_study_ends_with_numbers_a_picture_and_a_paragraph(runs):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs_through(runs, name):
-    check(name, runs, done(name, runs, *STUDIES[name]))
+    assert_filed(name, runs, done(name, runs))
 
 
 def test_a_word_without_a_flag_is_refused(tmp_path):

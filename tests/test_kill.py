@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -18,8 +17,7 @@ from serl_trl.checkpoints import SAVING, complete_checkpoints
 
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONFAULTHANDLER": "1"}
-TIME_LIMIT_S = 600  # of a run that takes half a minute
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 ONE = [sys.executable]
 TWO = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
 
@@ -33,9 +31,7 @@ def start(run_dir, launcher=ONE, **settings):
 
 
 def finish(run_dir, **kwargs):
-    process = start(run_dir, **kwargs)
-    assert not wait_for(process, lambda: False)
-    assert process.returncode == 0, (run_dir.parent / f"{run_dir.name}.log").read_text()
+    assert start(run_dir, **kwargs).wait(timeout=900) == 0, (run_dir.parent / f"{run_dir.name}.log").read_text()
 
 
 def kill(process):
@@ -59,15 +55,10 @@ def is_dead(process):
 
 
 def wait_for(process, happens):
-    """Waits until something happens; `False` if the process ended before. One that hangs says where, and ends."""
-    deadline = time.monotonic() + TIME_LIMIT_S
+    """Waits until something happens; `False` if the process ended before."""
     while process.poll() is None:
         if happens():
             return True
-        if time.monotonic() > deadline:
-            process.send_signal(signal.SIGABRT)  # at which it writes the stacks of its threads
-            process.wait(30)
-            pytest.fail(f"hangs: {process.args}; where, its log says")
         time.sleep(0.001)
     return False
 

@@ -9,22 +9,23 @@ SeRL writes; the seeds need answers, too. In the laboratory an oracle labels wha
 """
 
 from argparse import Namespace
-from functools import partial
 
 from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
-    draw,
+    arms_panel,
     figure_of,
     final,
     gain,
+    kept_texts,
     raw_runs,
     run_study,
+    scores,
     study_arguments,
     write_rows,
 )
 
-from serl_trl.run_folder import RunFolder, rejection_of
+from serl_trl.run_folder import RunFolder
 from serl_trl.tiny import word_problems
 from serl_trl.tiny.word_problems import solve
 
@@ -68,7 +69,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
     rows = [
         {
             "arm": name,
-            **{f"{metric} (%)": f"{final(folders, metric):pp}" for metric in ("sampled pass@1", "greedy pass@1")},
+            **scores(folders),
             "gain, sampled (points)": f"{gain(folders, 'sampled pass@1'):pp}",
         }
         for name, folders in runs.items()
@@ -86,19 +87,13 @@ def study(args: Namespace, bench: Bench) -> Finding:
         f"{gain(runs['coin flips'], 'sampled pass@1'):pp} points, the box alone {gain(runs['box alone'], 'sampled pass@1'):pp}."
     )
 
-    def panel(axes, key):
-        for name, folders in runs.items():
-            draw(axes, folders, key, name)
-        axes.set(xlabel="optimiser step", ylim=(0, 1))
-
-    panels = {key: partial(panel, key=f"eval_{key}") for key in ("sampled pass@1", "greedy pass@1")}
+    panels = {key: arms_panel(runs, f"eval_{key}", ylim=(0, 1)) for key in ("sampled pass@1", "greedy pass@1")}
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
 
 
 def own_file(args: Namespace, folder: RunFolder):
     """What a run has written and kept, of the laboratory's problems, with the oracle's answers."""
-    texts = [row["text"] for _, row in folder.instructions() if rejection_of(row) is None]
-    problems = [problem for text in texts if (problem := solve(text)) is not None]
+    problems = [problem for text in kept_texts(folder) if (problem := solve(text)) is not None]
     rows = [{"prompt": problem.text, "answer": str(problem.answer)} for problem in problems]
     return write_rows(args.output_dir / "data" / f"written_{folder.path.name}.jsonl", rows)
 

@@ -9,17 +9,17 @@ estimate of the KL is said to spike), and what each loses when a part of the rew
 """
 
 from argparse import Namespace
-from functools import partial
 
 from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
     OverSeeds,
-    draw,
+    arms_panel,
     figure_of,
     final,
     raw_runs,
     run_study,
+    scores,
     study_arguments,
 )
 
@@ -42,7 +42,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
         rows.append(
             {
                 "estimator": name,
-                **{f"{metric} (%)": f"{final(clean, metric):pp}" for metric in ("sampled pass@1", "greedy pass@1")},
+                **scores(clean),
                 "against reinforce++ (points)": f"{_against(runs, name):pp}" if name != DEFAULT else "",
                 "largest gradient norm": f"{peaks:.2f}",
                 "noisy, sampled pass@1 (%)": f"{final(noisy, 'sampled pass@1'):pp}",
@@ -59,11 +59,14 @@ def study(args: Namespace, bench: Bench) -> Finding:
         f"{args.noise:.0%} of the reward a coin flip, rloo loses {amplified:pp} points more than reinforce++: that it amplifies noise is "
         f"{amplified.verdict()}."
     )
+    on_votes = {name: runs[name] for name in ESTIMATORS}
     panels = {
-        "sampled pass@1": partial(_panel, runs=runs, key="eval_sampled pass@1", suffix=""),
-        "sampled pass@1, noisy rewards": partial(_panel, runs=runs, key="eval_sampled pass@1", suffix=", noisy"),
-        "gradient norm": partial(_panel, runs=runs, key="grad_norm", suffix=""),
-        "vote share": partial(_panel, runs=runs, key="serl/vote/share_mean", suffix=""),
+        "sampled pass@1": arms_panel(on_votes, "eval_sampled pass@1"),
+        "sampled pass@1, noisy rewards": arms_panel(
+            {name: runs[f"{name}, noisy"] for name in ESTIMATORS}, "eval_sampled pass@1"
+        ),
+        "gradient norm": arms_panel(on_votes, "grad_norm"),
+        "vote share": arms_panel(on_votes, "serl/vote/share_mean"),
     }
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
 
@@ -79,12 +82,6 @@ def _against(runs, name: str) -> OverSeeds:
 
 def _lost(runs, name: str) -> OverSeeds:
     return final(runs[name], "sampled pass@1") - final(runs[f"{name}, noisy"], "sampled pass@1")
-
-
-def _panel(axes, runs, key, suffix) -> None:
-    for name in ESTIMATORS:
-        draw(axes, runs[name + suffix], key, name)
-    axes.set_xlabel("optimiser step")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Bench:
 
     def folder_of(self, arm: Arm, seed: int) -> Path:
         """The folder of a run, whether it is done or not."""
-        text = json.dumps({"version": serl_trl.__version__, **self.settings(arm, seed)}, sort_keys=True, default=str)
+        text = json.dumps({"version": serl_trl.__version__, **self.settings(arm, seed)}, sort_keys=True)
         return self.folder / hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def run(self, arms: Sequence[Arm], seeds: Sequence[int]) -> dict[str, dict[int, RunFolder]]:
@@ -106,7 +106,7 @@ class Bench:
             if not (folder / "evaluation.json").is_file():
                 print(f"[{place}] {arm.name}, seed {seed}: {folder.name}", flush=True)
                 with written_whole(folder / "arm.json") as temporary:
-                    temporary.write_text(json.dumps(self.settings(arm, seed), indent=1, default=str) + "\n")
+                    temporary.write_text(json.dumps(self.settings(arm, seed), indent=1) + "\n")
                 self._run(arm, seed, folder)
         return folder
 

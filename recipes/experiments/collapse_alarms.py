@@ -1,9 +1,9 @@
 """Does a CollapseGuard see a collapse before accuracy has fallen, and is it silent while all is well? Runs that collapse, and runs that do not.
 
     python recipes/experiments/collapse_alarms.py --seeds 0 1 2 3 4 5 6 7 8 9      the laboratory
-    python recipes/experiments/collapse_alarms.py --limits abandoned=0.04       the same runs, read with another limit
+    python recipes/experiments/collapse_alarms.py --limits abandoned=0.08          the same runs, read with another limit
 
-Even seeds write their prompts, odd ones train on fixed ones. Runs are strained without the gate (`--strain`), and others are left as configured.
+Even seeds write their prompts, odd ones train on fixed ones. Half of the runs are strained (no gate, no KL, a high learning rate), half are left as configured.
 Accuracy is a mean over three measurements, for single ones are noisy: a run has collapsed if that ends at least 10 points below its peak, and
 the alarm was in time if it came no later than the first measurement 5 points below the peak so far.
 """
@@ -11,11 +11,10 @@ the alarm was in time if it came no later than the first measurement 5 points be
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 from arms import Arm, Bench  # beside this file, like study
-from study import Finding, draw, figure_of, raw_runs, run_study, study_arguments
+from study import UNGATED, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
 
 from serl_trl.collapse import CollapseLimits, CollapseSigns
 from serl_trl.run_folder import Point, RunFolder
@@ -26,10 +25,8 @@ COLLAPSED = 0.10  # lost at the end
 FALLEN = 0.05  # lost at some time
 HEALTHY = 0.03  # lost at no time
 FIXED = {"self_instruct": False, "num_seeds": 160}
-# A policy that collapses writes little that is new; the run goes on with what there is.
-UNGATED = {"min_vote_share": 0, "max_vote_share": 1}
 STRAINS = {
-    "strained": {**UNGATED, "min_instruction_fraction": 0.001, "learning_rate": "5e-4", "beta": 0},
+    "strained": {**UNGATED, "learning_rate": "5e-4", "beta": 0},
     "strained, fixed prompts": {**FIXED, **UNGATED, "num_train_epochs": 4, "learning_rate": "6e-4", "beta": 0},
 }
 
@@ -112,17 +109,12 @@ def study(args: Namespace, bench: Bench) -> Finding:
         f"{sum(one.alarm_at is not None for one in healthy)} had an alarm. {len(found) - len(collapsed) - len(healthy)} runs fell in between."
     )
 
-    def panel(axes, key):
-        for name, folders in runs.items():
-            if folders:
-                draw(axes, folders, key, name)
-        axes.set_xlabel("optimiser step")
-
+    drawn = {name: folders for name, folders in runs.items() if folders}
     panels = {
-        "sampled pass@1": partial(panel, key=ACCURACY),
-        "probes that gave up a settled answer": partial(panel, key="serl/probe/frac_abandoned"),
-        "vote share": partial(panel, key="serl/vote/share_mean"),
-        "entropy": partial(panel, key="entropy"),
+        "sampled pass@1": arms_panel(drawn, ACCURACY),
+        "probes that gave up a settled answer": arms_panel(drawn, "serl/probe/frac_abandoned"),
+        "vote share": arms_panel(drawn, "serl/vote/share_mean"),
+        "entropy": arms_panel(drawn, "entropy"),
     }
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
 

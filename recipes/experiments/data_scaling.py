@@ -10,21 +10,22 @@ in the first iteration, or all.
 """
 
 from argparse import Namespace
-from functools import partial
 
 from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
-    draw,
+    arms_panel,
     figure_of,
     final,
+    kept_texts,
     raw_runs,
     run_study,
+    scores,
     study_arguments,
     write_rows,
 )
 
-from serl_trl.run_folder import RunFolder, rejection_of
+from serl_trl.run_folder import RunFolder
 
 
 BASIS = "1x steps"
@@ -46,7 +47,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
     rows = [
         {
             "arm": name,
-            **{f"{metric} (%)": f"{final(folders, metric):pp}" for metric in ("sampled pass@1", "greedy pass@1")},
+            **scores(folders),
             "against 1x steps (points)": f"{_more(runs, name):pp}" if name != BASIS else "",
         }
         for name, folders in runs.items()
@@ -61,13 +62,16 @@ def study(args: Namespace, bench: Bench) -> Finding:
         "fresh or stale": [BASIS, "stale instructions"],
         "share of seeds among the examples": [BASIS, "seed fraction 0", "seed fraction 1"],
     }
-    panels = {title: partial(_panel, runs=runs, names=names) for title, names in groups.items()}
+    panels = {
+        title: arms_panel({name: runs[name] for name in names}, "eval_sampled pass@1")
+        for title, names in groups.items()
+    }
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
 
 
 def stale_flags(args: Namespace, folder: RunFolder) -> dict:
     """As many steps on what was kept of the first iteration."""
-    texts = [row["text"] for number, row in folder.instructions() if number == 1 and rejection_of(row) is None]
+    texts = kept_texts(folder, iterations=[1])
     path = args.output_dir / "data" / f"stale_{folder.path.name}.jsonl"
     written = write_rows(path, [{"prompt": text} for text in texts])
     # files of the laboratory take the place of its own seeds, all of them
@@ -82,12 +86,6 @@ def stale_flags(args: Namespace, folder: RunFolder) -> dict:
 
 def _more(runs, name: str):
     return final(runs[name], "sampled pass@1") - final(runs[BASIS], "sampled pass@1")
-
-
-def _panel(axes, runs, names) -> None:
-    for name in names:
-        draw(axes, runs[name], "eval_sampled pass@1", name)
-    axes.set(xlabel="optimiser step", ylabel="sampled pass@1")
 
 
 if __name__ == "__main__":

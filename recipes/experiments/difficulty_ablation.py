@@ -9,18 +9,19 @@ smaller model, so a high learning rate stands for a long run (`--stress learning
 """
 
 from argparse import Namespace
-from functools import partial
 
 from arms import Arm, Bench  # beside this file, like study
 from study import (
+    UNGATED,
     Finding,
     OverSeeds,
+    arms_panel,
     curve,
-    draw,
     figure_of,
     final,
     raw_runs,
     run_study,
+    scores,
     study_arguments,
 )
 
@@ -28,8 +29,7 @@ from study import (
 GATES = {
     "gate 0.2 to 0.8": {},
     "gate 0.3 to 0.7": {"min_vote_share": 0.3, "max_vote_share": 0.7},
-    # a policy that collapses writes little that is new; the run goes on with what there is
-    "no gate": {"min_vote_share": 0, "max_vote_share": 1, "min_instruction_fraction": 0.001},
+    "no gate": UNGATED,
 }
 LOSS = 0.10  # of accuracy after its peak, that the ungated run is expected to show
 
@@ -49,8 +49,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
         rows.append(
             {
                 "arm": name,
-                "sampled pass@1 (%)": f"{final(folders, 'sampled pass@1'):pp}",
-                "greedy pass@1 (%)": f"{final(folders, 'greedy pass@1'):pp}",
+                **scores(folders),
                 "lost after the peak (points)": f"{losses[name]:pp}",
                 "reward, first and last step": f"{rewards[0].mean:.2f} to {rewards[-1].mean:.2f}",
             }
@@ -65,20 +64,14 @@ def study(args: Namespace, bench: Bench) -> Finding:
         f"this is at least {LOSS:.0%}: {ungated.verdict(LOSS)}. The gated run loses {gated:pp} points, and ends {difference:pp} "
         f"points above it: {difference.verdict()}. The band 0.3 to 0.7 instead of 0.2 to 0.8 changes the end by {bands:pp} points."
     )
-    stressed = {name: folders for name, folders in runs.items() if name.endswith("stress")}
-    calm = {name: folders for name, folders in runs.items() if not name.endswith("stress")}
+    calm = {name: runs[name] for name in GATES}
+    stressed = {name: runs[f"{name}, stress"] for name in GATES}
     panels = {
-        f"{what}, {title}": partial(_panel, runs=group, key=key)
+        f"{what}, {title}": arms_panel(group, key, ylim=(0, 1))
         for title, group in (("as configured", calm), ("under stress", stressed))
         for what, key in (("vote reward", "reward"), ("sampled pass@1", "eval_sampled pass@1"))
     }
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
-
-
-def _panel(axes, runs, key) -> None:
-    for name, folders in runs.items():
-        draw(axes, folders, key, name.removesuffix(", stress"))
-    axes.set(xlabel="optimiser step", ylim=(0, 1))
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ last sentence only.
 import random
 import re
 from argparse import Namespace
-from functools import partial
 
 from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
-    draw,
+    arms_panel,
     figure_of,
     final,
     raw_runs,
     run_study,
+    scores,
     study_arguments,
     write_rows,
 )
@@ -79,21 +79,16 @@ def study(args: Namespace, bench: Bench) -> Finding:
         rows.append(
             {
                 "spoilt seeds": name,
-                **{f"{metric} (%)": f"{final(folders, metric):pp}" for metric in ("sampled pass@1", "greedy pass@1")},
+                **scores(folders),
                 "lost (points)": f"{lost:pp}" if name != "0%" else "",
             }
         )
     worst = final(runs["0%"], "sampled pass@1") - final(runs["50%"], "sampled pass@1")
     paragraph = f"With half of the seeds spoilt, sampled pass@1 ends {worst:pp} points lower: that they matter is {worst.verdict()}."
 
-    def panel(axes, key):
-        for name, folders in runs.items():
-            draw(axes, folders, key, name)
-        axes.set_xlabel("optimiser step")
-
     panels = {
-        "sampled pass@1": partial(panel, key="eval_sampled pass@1"),
-        "groups kept": partial(panel, key="serl/gate/frac_kept"),
+        "sampled pass@1": arms_panel(runs, "eval_sampled pass@1"),
+        "groups kept": arms_panel(runs, "serl/gate/frac_kept"),
     }
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
 

@@ -17,13 +17,13 @@ from rich.table import Table
 
 from serl_trl.figures import picture_style, styled_figure
 from serl_trl.files import written_whole
-from serl_trl.run_folder import RunFolder
+from serl_trl.run_folder import RunFolder, rejection_of
 from serl_trl.tiny import word_problems
 
 
 sys.path.append(str(RECIPE.parent))  # for studies that import what lies beside the recipe
 
-# Half of the demo's rollouts, so that a run takes about three minutes on one core; and checkpoints, to go on after a kill.
+# Half of the demo's rollouts, so that a run takes three to five minutes on one core; and checkpoints, to go on after a kill.
 LABORATORY_FLAGS: dict[str, Any] = {
     "num_generations": 8,
     "generation_batch_size": 128,
@@ -50,6 +50,9 @@ QUICK_FLAGS: dict[str, Any] = {  # two steps in two iterations, and few problems
     "num_interim_problems": 8,
     "num_probes": 8,
 }
+
+# Without a gate. A policy that collapses writes little that is new; the run goes on with what there is.
+UNGATED: dict[str, Any] = {"min_vote_share": 0, "max_vote_share": 1, "min_instruction_fraction": 0.001}
 
 # Student's t for 95 % intervals of a mean, by degrees of freedom from 1; beyond the last it is close to the last.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
@@ -218,6 +221,31 @@ def draw(axes: Any, folders: Mapping[int, RunFolder], key: str, label: str, **st
     (line,) = axes.plot(steps, [value.mean for value in values], label=label, linewidth=2, **style)
     for i in range(len(folders)):
         axes.plot(steps, [value.values[i] for value in values], color=line.get_color(), linewidth=0.7, alpha=0.45)
+
+
+def arms_panel(runs: Mapping[str, Mapping[int, RunFolder]], key: str, **settings: Any) -> Callable[[Any], None]:
+    """A panel for [`figure_of`] with a logged metric of each arm; `settings` are those of the axes."""
+
+    def panel(axes: Any) -> None:
+        for name, folders in runs.items():
+            draw(axes, folders, key, name)
+        axes.set(xlabel="optimiser step", **settings)
+
+    return panel
+
+
+def scores(folders: Mapping[int, RunFolder]) -> dict[str, str]:
+    """Columns of a table: what an arm has reached."""
+    return {f"{metric} (%)": f"{final(folders, metric):pp}" for metric in ("sampled pass@1", "greedy pass@1")}
+
+
+def kept_texts(folder: RunFolder, iterations: Sequence[int] | None = None) -> list[str]:
+    """The instructions that passed every filter, of some iterations or of all."""
+    return [
+        row["text"]
+        for number, row in folder.instructions()
+        if rejection_of(row) is None and (iterations is None or number in iterations)
+    ]
 
 
 def figure_of(panels: Mapping[str, Callable[[Any], None]], num_columns: int = 2) -> matplotlib.figure.Figure:
