@@ -249,7 +249,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     measured = load_measured(script_args, template)
     if template is not None and not training_args.self_instruct:
         rendered = [template.render(prompt) for prompt in seeds["prompt"]]
-        seeds = seeds.remove_columns("prompt").add_column("prompt", rendered)
+        seeds = Dataset.from_dict({**seeds.to_dict(), "prompt": rendered})
     return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, filters, measured)
 
 

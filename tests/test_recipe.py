@@ -192,6 +192,14 @@ def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):
     assert json.loads((tmp_path / "bare" / "evaluation.json").read_text()).keys() == {"train_seconds"}
 
 
+def test_some_prompts_of_a_file_without_answers_are_trained_on(tmp_path):
+    rows = [{"question": row["prompt"]} for row in word_problems(20, "recipe tests")]
+    flags = ["--seed_file", write_lines(tmp_path / "bare.jsonl", rows), "--self_instruct", "false", "--num_seeds", "6"]
+    recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), "--max_steps", "1", *flags])
+    steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in steps if "serl/vote/share_mean" in row] == [1]
+
+
 def test_more_votes_and_labels_without_self_instruction(tmp_path):
     flags = ["--self_instruct", "false", "--num_votes", "12", "--soft_votes", "true", "--num_eval_problems", "0"]
     recipe.main([*SHORT, "--output_dir", str(tmp_path), "--num_seeds", "8", "--max_steps", "2", *flags])

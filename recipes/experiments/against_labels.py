@@ -8,6 +8,7 @@ The paper: SeRL lands on a par with RL on labels (table 2a). `--labelled_file` h
 SeRL writes; the seeds need answers, too. In the laboratory an oracle labels what SeRL has written, which makes one arm more.
 """
 
+import math
 from argparse import Namespace
 
 from arms import Arm, Bench  # beside this file, like study
@@ -78,8 +79,9 @@ def study(args: Namespace, bench: Bench) -> Finding:
     told = []
     for name in on_labels:
         excess = gain(runs[SERL], "sampled pass@1") - gain(runs[name], "sampled pass@1").scaled(PAR)
-        ratio = gain(runs[SERL], "sampled pass@1").mean / gain(runs[name], "sampled pass@1").mean
-        told.append(f"{ratio:.0%} of that on {name} (at least {PAR:.0%}: {excess.verdict()})")
+        on_labels_gain = gain(runs[name], "sampled pass@1").mean
+        share = gain(runs[SERL], "sampled pass@1").mean / on_labels_gain if on_labels_gain > 0 else math.inf
+        told.append(f"{share:.0%} of that on {name} (at least {PAR:.0%}: {excess.verdict()})")
     written = final(runs[SERL], "sampled pass@1") - final(runs["votes on seeds only"], "sampled pass@1")
     paragraph = (
         f"SeRL's gain in sampled pass@1 is {'; '.join(told)}. Writing prompts instead of training on the seeds again and again is "
