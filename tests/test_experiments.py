@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import arms
+import choice_domain
 import collapse_alarms
 import noisy_seeds
 import pytest
@@ -16,7 +17,7 @@ import study
 
 from serl_trl.collapse import CollapseLimits
 from serl_trl.run_folder import RunFolder
-from serl_trl.tiny import word_problems
+from serl_trl.tiny import build, word_problems
 
 
 EXPERIMENTS = Path(__file__).parents[1] / "recipes" / "experiments"
@@ -107,6 +108,37 @@ def test_spoilt_seeds_are_as_many_as_were_asked_for():
     assert max(map(spoilt.count, spoilt)) >= 10
 
 
+STORY = "Anna has 17 marbles. Ben gives Anna 5 more. How many marbles does Anna have now?"
+
+
+def test_the_oracle_of_multiple_choice():
+    assert choice_domain.solve(f"{STORY} A) 12 B) 22 C) 21 D) 17").answer == "B"
+    for spoilt in (
+        STORY,
+        f"{STORY} A) 12 B) 23 C) 21 D) 17",  # not there
+        f"{STORY} A) 12 B) 22 C) 22 D) 17",  # twice
+        f"{STORY} A) 12 B) 22 C) 21",
+        f"{STORY} A) 12 C) 22 B) 21 D) 17",
+        "Anna has 17 marbles. How many stamps does Anna have now? A) 12 B) 22 C) 21 D) 17",
+    ):
+        assert choice_domain.solve(spoilt) is None, spoilt
+
+
+def test_problems_of_multiple_choice_are_well_formed_and_fair():
+    rows = choice_domain.rows(300, "tests")
+    assert all(choice_domain.solve(row["prompt"]).answer == row["answer"] for row in rows)
+    answers = [row["answer"] for row in rows]
+    assert all(50 < answers.count(letter) < 100 for letter in choice_domain.LETTERS)
+
+
+def test_solutions_by_steps_choose_what_they_find(monkeypatch):
+    monkeypatch.setattr(build, "NOISY_STEP_SHARE", 0.0)
+    for seed in range(50):
+        question, reply = (message["content"] for message in choice_domain.solving(random.Random(seed), terse_share=0))
+        assert reply.endswith(f"\\boxed{{{choice_domain.solve(question).answer}}}")
+        assert "=" in reply
+
+
 # Alarms -------------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +184,7 @@ STUDIES = (
     "algorithms",
     "against_labels",
     "data_scaling",
+    "second_domain",
     "collapse_alarms",
 )
 

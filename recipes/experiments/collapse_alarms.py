@@ -24,11 +24,9 @@ ACCURACY = "eval_sampled pass@1"
 COLLAPSED = 0.10  # lost at the end
 FALLEN = 0.05  # lost at some time
 HEALTHY = 0.03  # lost at no time
+DENSE = {"probe_every": 1}  # a run of some dozens of steps falls within a few
 FIXED = {"self_instruct": False, "num_seeds": 160}
-STRAINS = {
-    "strained": {**UNGATED, "learning_rate": "5e-4", "beta": 0},
-    "strained, fixed prompts": {**FIXED, **UNGATED, "num_train_epochs": 4, "learning_rate": "6e-4", "beta": 0},
-}
+STRAIN = {**UNGATED, "num_train_epochs": 5, "learning_rate": "3e-4", "beta": 0, "eval_every": 2}
 
 
 class Outcome(NamedTuple):
@@ -83,9 +81,12 @@ def study(args: Namespace, bench: Bench) -> Finding:
     """Runs both kinds, and reads them with the limits that are asked for."""
     limits = replace(CollapseLimits(), **limits_of(args.limits))
     even, odd = ([seed for seed in args.seeds if seed % 2 == rest] for rest in (0, 1))
-    runs = bench.run([Arm("as configured"), Arm("strained", STRAINS["strained"])], even)
-    fixed = "strained, fixed prompts"
-    runs |= bench.run([Arm("as configured, fixed prompts", FIXED), Arm(fixed, STRAINS[fixed])], odd)
+    runs = bench.run([Arm("as configured", DENSE), Arm("strained", DENSE | STRAIN)], even)
+    fixed = {
+        "as configured, fixed prompts": DENSE | FIXED,
+        "strained, fixed prompts": DENSE | FIXED | STRAIN,
+    }
+    runs |= bench.run([Arm(name, flags) for name, flags in fixed.items()], odd)
     found = {
         (name, seed): outcome(folder, limits) for name, folders in runs.items() for seed, folder in folders.items()
     }
