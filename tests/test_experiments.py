@@ -112,23 +112,20 @@ STORY = "Anna has 17 marbles. Ben gives Anna 5 more. How many marbles does Anna 
 
 
 def test_the_oracle_of_multiple_choice():
-    assert choice_domain.solve(f"{STORY} A) 12 B) 22 C) 21 D) 17").answer == "B"
+    assert choice_domain.solve(STORY + choice_domain.CHOICES).answer == "C"
     for spoilt in (
         STORY,
-        f"{STORY} A) 12 B) 23 C) 21 D) 17",  # not there
-        f"{STORY} A) 12 B) 22 C) 22 D) 17",  # twice
-        f"{STORY} A) 12 B) 22 C) 21",
-        f"{STORY} A) 12 C) 22 B) 21 D) 17",
-        "Anna has 17 marbles. How many stamps does Anna have now? A) 12 B) 22 C) 21 D) 17",
+        f"{STORY} A) under 9 B) 9 to 14 C) 15 to 22",
+        "Anna has 17 marbles. How many stamps does Anna have now?" + choice_domain.CHOICES,
     ):
         assert choice_domain.solve(spoilt) is None, spoilt
 
 
 def test_problems_of_multiple_choice_are_well_formed_and_fair():
-    rows = choice_domain.rows(300, "tests")
+    rows = choice_domain.rows(1000, "tests")
     assert all(choice_domain.solve(row["prompt"]).answer == row["answer"] for row in rows)
     answers = [row["answer"] for row in rows]
-    assert all(50 < answers.count(letter) < 100 for letter in choice_domain.LETTERS)
+    assert all(200 < answers.count(letter) < 300 for letter in choice_domain.LETTERS)
 
 
 def test_solutions_by_steps_choose_what_they_find(monkeypatch):

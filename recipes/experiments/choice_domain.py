@@ -1,10 +1,11 @@
 """A second domain for the laboratory: its word problems as multiple choice, with an oracle and a base model for them.
 
-The answer is a letter; the wrong choices are what one gets who stops early or errs by a little. A guess is right a quarter of the time.
+The answer is a letter, that of the range in which the number lies; ranges are as probable as one another. A guess is right a quarter of the time.
 """
 
 import random
 import re
+from bisect import bisect
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,74 +14,73 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from serl_trl.prompts import few_shot_prompt
 from serl_trl.tiny import CHECKPOINT
 from serl_trl.tiny.build import FEW_SHOT_COUNTS, Phase, solution, warm_up
-from serl_trl.tiny.word_problems import MAX_VALUE, Problem
+from serl_trl.tiny.word_problems import Problem
 from serl_trl.tiny.word_problems import random_problem as random_word_problem
 from serl_trl.tiny.word_problems import solve as solve_word_problem
 
 
 LETTERS = "ABCD"
-CHOICES = re.compile(r"(.*[?.]) " + " ".join(rf"{letter}\) (\d+)" for letter in LETTERS))
+STARTS = (9, 15, 23)  # of the ranges B, C and D: the quartiles of the answers
+CHOICES = " A) under 9 B) 9 to 14 C) 15 to 22 D) 23 or more"
 
 
 @dataclass(frozen=True)
 class ChoiceProblem:
     """
-    A word problem with four numbers to choose from.
+    A word problem with four ranges to choose from.
 
     Args:
         problem (`Problem`): The word problem.
-        choices (`tuple[int, ...]`): Four different numbers, the answer among them.
     """
 
     problem: Problem
-    choices: tuple[int, ...]
 
     @property
     def text(self) -> str:
         """As it is shown to a model."""
-        listed = (f"{letter}) {choice}" for letter, choice in zip(LETTERS, self.choices, strict=True))
-        return " ".join([self.problem.text, *listed])
+        return self.problem.text + CHOICES
 
     @property
     def answer(self) -> str:
         """The letter of the right choice."""
-        return LETTERS[self.choices.index(self.problem.answer)]
+        return letter_of(self.problem.answer)
 
 
-def solve(text: str) -> ChoiceProblem | None:
+def letter_of(number: int) -> str:
     """
-    Reads a problem; `None` if it is not well formed: a well-formed word problem and four different choices, its answer among them.
+    The letter of the range in which a number lies.
 
     Example:
 
     ```python
-    >>> text = "Anna has 17 marbles. Ben gives Anna 5 more. How many marbles does Anna have now?"
-    >>> solve(f"{text} A) 12 B) 22 C) 21 D) 17").answer
-    'B'
-    >>> solve(f"{text} A) 12 B) 23 C) 21 D) 17") is None
-    True
+    >>> [letter_of(number) for number in (8, 9, 22, 40)]
+    ['A', 'B', 'C', 'D']
 
     ```
     """
-    match = CHOICES.fullmatch(text.strip())
-    problem = solve_word_problem(match[1]) if match else None
-    if match is None or problem is None:
-        return None
-    choices = tuple(map(int, match.groups()[1:]))
-    return ChoiceProblem(problem, choices) if len(set(choices)) == 4 and problem.answer in choices else None
+    return LETTERS[bisect(STARTS, number)]
+
+
+def solve(text: str) -> ChoiceProblem | None:
+    """
+    Reads a problem; `None` if it is not well formed: a well-formed word problem and the four choices.
+
+    Example:
+
+    ```python
+    >>> solve("Anna has 17 marbles. Ben gives Anna 5 more. How many marbles does Anna have now?" + CHOICES).answer
+    'C'
+
+    ```
+    """
+    text = text.strip()
+    problem = solve_word_problem(text.removesuffix(CHOICES)) if text.endswith(CHOICES) else None
+    return ChoiceProblem(problem) if problem else None
 
 
 def random_problem(rng: random.Random) -> ChoiceProblem:
     """A random problem."""
-    problem = random_word_problem(rng)
-    wrong = {int(number) for number in re.findall(r"\d+", " ".join([problem.text, *problem.equations[:-1]]))}
-    near = {problem.answer + d for d in range(-5, 6)}
-    wrong, near = ({n for n in numbers if 0 < n <= MAX_VALUE} - {problem.answer} for numbers in (wrong, near))
-    choices = rng.sample(sorted(wrong), min(2, len(wrong)))
-    choices += rng.sample(sorted(near - set(choices)), 3 - len(choices))
-    choices.append(problem.answer)
-    rng.shuffle(choices)
-    return ChoiceProblem(problem, tuple(choices))
+    return ChoiceProblem(random_word_problem(rng))
 
 
 def rows(num_problems: int, split: str) -> list[dict[str, str]]:
@@ -94,15 +94,10 @@ def rows(num_problems: int, split: str) -> list[dict[str, str]]:
 
 
 def solving(rng: random.Random, terse_share: float) -> list[dict[str, str]]:
-    """A problem and a solution, the bare letter or by steps; who errs in a step takes the nearest choice."""
+    """A problem and a solution, the bare letter or by steps, some of them wrong."""
     problem = random_problem(rng)
-    if rng.random() < terse_share:
-        reply = f"\\boxed{{{problem.answer}}}"
-    else:
-        steps, _, value = solution(problem.problem, rng, terse_share=0).rpartition("\n")
-        result = int(re.sub(r"\D", "", value))
-        nearest = min(problem.choices, key=lambda choice: abs(choice - result))
-        reply = f"{steps}\n\\boxed{{{LETTERS[problem.choices.index(nearest)]}}}"
+    reply = solution(problem.problem, rng, terse_share)
+    reply = re.sub(r"(?<=boxed\{)\d+", lambda number: letter_of(int(number[0])), reply)
     return [{"role": "user", "content": problem.text}, {"role": "assistant", "content": reply}]
 
 
@@ -124,7 +119,7 @@ def writing(rng: random.Random) -> list[dict[str, str]]:
 
 
 PHASES = (
-    Phase("reasoning", {solving_by_steps: 64, writing: 8}, 8.0, num_steps=400, learning_rate=2e-3),
+    Phase("reasoning", {solving_by_steps: 64, writing: 8}, 8.0, num_steps=200, learning_rate=2e-3),
     Phase("habits", {solving_tersely: 64, writing: 8}, 8.0, num_steps=60, learning_rate=5e-4),
 )
 
