@@ -25,7 +25,7 @@ def look(step, **values):
 @pytest.mark.parametrize(
     ("name", "harmless", "harmful"),
     [
-        ("abandoned", {"frac_abandoned": 0.14}, {"frac_abandoned": 0.16}),
+        ("abandoned", {"frac_abandoned": 0.12}, {"frac_abandoned": 0.18}),  # 0.1 at best, and 0.02 are free
         ("abandoned", {"frac_abandoned": 0.2, "frac_settled": 0.2}, {"frac_abandoned": 0.2, "frac_settled": 0.3}),
         ("top_answer", {"frac_top_answer": 0.3}, {"frac_top_answer": 0.4}),
         ("no_answer", {"frac_no_answer": 0.4}, {"frac_no_answer": 0.6}),
@@ -43,6 +43,27 @@ def test_signs_of_the_probes(name, harmless, harmful):
     assert sign.evidence.endswith(told)
     silent = CollapseSigns(CollapseLimits(**{name: None}))
     assert silent.update(FIRST) == silent.update(look(6)) == silent.update(look(11, **harmful)) == []
+
+
+def test_a_little_more_given_up_at_each_look_adds_up():
+    def first_sign(shares):
+        signs = CollapseSigns(CollapseLimits(abandoned=0.05))
+        signs.update(FIRST)
+        return next((i for i, share in enumerate(shares, 1) if signs.update(look(i, frac_abandoned=share))), None)
+
+    assert first_sign([0.01] * 30) is None
+    assert first_sign([0.01, 0.04, 0.04, 0.04, 0.04, 0.04, 0.04]) == 7  # 0.01 at each: six times, and more than 0.05
+    assert first_sign([0.01, 0.04, 0.01] * 30) is None  # 0.01 more, then 0.02 less
+    assert first_sign([0.1, 0.05, 0.01, 0.04, 0.08]) == 5  # from the lowest on
+
+
+def test_few_probes_count_as_few():
+    assert CollapseLimits.for_probes(0) == CollapseLimits.for_probes(500) == CollapseLimits()
+    signs = CollapseSigns(CollapseLimits.for_probes(20))
+    signs.update(FIRST)
+    signs.update(look(6, frac_abandoned=0.0))
+    assert signs.update(look(11, frac_abandoned=4 / 20)) == []
+    assert signs.update(look(16, frac_abandoned=3 / 20))
 
 
 def test_ever_more_agreement_alone_is_no_sign():
@@ -93,10 +114,18 @@ def test_a_gate_that_lets_nothing_through():
 def test_the_healthy_step_is_one_look_before_the_last_without_a_sign():
     signs = CollapseSigns()
     healthy = []
-    for number, moved in ((1, 0.6), (6, 0.1), (7, None), (11, 0.1), (16, 0.4), (21, 0.4), (26, 0.1), (31, 0.1)):
+    for number, moved in (
+        (1, 0.6),
+        (6, 0.1),
+        (7, None),
+        (11, 0.1),
+        (16, 0.4),
+        (21, 0.4),
+        *((step, 0.1) for step in (26, 31, 36, 41)),
+    ):
         signs.update(look(number, frac_abandoned=moved) if moved is not None else {"step": number, "reward": 0.5})
         healthy.append(signs.healthy_step)
-    assert healthy == [None, 1, 1, 6, 6, 6, 6, 26]
+    assert healthy == [None, 1, 1, 6, 6, 6, 6, 6, 6, 36]
 
 
 def test_without_probes_steps_tell_when_all_was_well():

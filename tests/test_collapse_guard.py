@@ -50,7 +50,7 @@ def test_it_warns_once_with_evidence_and_trains_on(tmp_path, caplog):
         run.train()
     assert run.state.global_step == 6
     (text,) = [record.message for record in caplog.records if "collapsing" in record.message]
-    assert text.startswith("[RANK 0] Step 4: the votes may be collapsing (abandoned): 100% of the probes")
+    assert text.startswith("[RANK 0] Step 4: the votes may be collapsing (abandoned): 100.0% of the probes")
     assert "Last seen without a sign at step 2" in text
     assert f"the last checkpoint before is {tmp_path / 'checkpoint-2'}" in text
     record = alarms(tmp_path)

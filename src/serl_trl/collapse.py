@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 
 ENOUGH_SETTLED = 0.25  # of the probes, for it to tell anything how many of them are abandoned
+SLACK = 0.4  # of the limit on abandoned probes: how much more than the lowest so far a look may have for nothing
 
 
 class Sign(NamedTuple):
@@ -22,9 +23,10 @@ class CollapseLimits:
     When a sign is one. `None` leaves a sign out.
 
     Args:
-        abandoned (`float`, *optional*, defaults to `0.04`):
-            Share of the probes that give up an answer they were settled on ([`~serl_trl.probes.Probes`]), beyond the lowest so far;
-            read where a quarter of the probes are settled.
+        abandoned (`float`, *optional*, defaults to `0.025`):
+            Share of the probes that give up an answer they were settled on ([`~serl_trl.probes.Probes`]), beyond the lowest so far
+            and 40 % of this limit, added up from look to look, from 0 to twice the limit (a cumulative sum, Page 1954); read
+            where a quarter of the probes are settled.
         excess_flips (`float`, *optional*, defaults to `0.15`):
             Share of the prompts met again whose winner has changed, beyond the share of votes that did not go to the winner:
             votes that are sure and change all the same. Averaged over `smoothing_steps`.
@@ -39,13 +41,28 @@ class CollapseLimits:
         smoothing_steps (`int`, *optional*, defaults to `4`): Optimiser steps that noisy values are averaged over.
     """
 
-    abandoned: float | None = 0.04
+    abandoned: float | None = 0.025
     excess_flips: float | None = 0.15
     top_answer: float | None = 0.25
     no_answer: float | None = 0.5
     length_ratio: float | None = 4.0
     frac_kept: float | None = 0.02
     smoothing_steps: int = 4
+
+    @classmethod
+    def for_probes(cls, num_probes: int) -> "CollapseLimits":
+        """
+        The defaults, but for `abandoned` at least what three of so many probes are.
+
+        Example:
+
+        ```python
+        >>> [CollapseLimits.for_probes(num).abandoned for num in (20, 128)]
+        [0.15, 0.025]
+
+        ```
+        """
+        return cls(abandoned=max(0.025, 3 / num_probes)) if num_probes else cls()
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -87,6 +104,7 @@ class CollapseSigns:
         self._clean_step: int | None = None  # of the last look without a sign
         self._first: dict[str, float] = {}  # the first row that had each metric
         self._least_abandoned = 1.0  # the lowest share so far
+        self._excess_abandoned = 0.0  # what looks had beyond that and the slack, added up
         self._smooth: dict[str, float] = {}
         self._step = 0
 
@@ -128,9 +146,13 @@ class CollapseSigns:
         if row["serl/probe/frac_settled"] >= ENOUGH_SETTLED:
             abandoned = row["serl/probe/frac_abandoned"]
             self._least_abandoned = least = min(self._least_abandoned, abandoned)
-            if limits.abandoned is not None and abandoned - least > limits.abandoned:
-                told = f"{abandoned:.0%} of the probes gave up an answer they were settled on, {least:.0%} at best"
-                found.append(Sign("abandoned", f"{told} (limit: {100 * limits.abandoned:.0f} points more)"))
+            if limits.abandoned is not None:
+                excess = self._excess_abandoned + abandoned - least - SLACK * limits.abandoned
+                self._excess_abandoned = excess = min(max(excess, 0.0), 2 * limits.abandoned)  # to be well again soon
+                if excess > limits.abandoned:
+                    told = f"{abandoned:.1%} of the probes gave up an answer they were settled on, {least:.1%} at best"
+                    lately = f"lately {100 * excess:.1f} points too many, limit: {100 * limits.abandoned:.1f}"
+                    found.append(Sign("abandoned", f"{told} ({lately})"))
         if limits.top_answer is not None and top - first_top > limits.top_answer:
             told = f"{top:.0%} of the probes have one and the same answer, {first_top:.0%} at first"
             found.append(Sign("top_answer", f"{told} (limit: {100 * limits.top_answer:.0f} points more)"))

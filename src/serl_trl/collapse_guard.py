@@ -38,7 +38,7 @@ class CollapseGuard(TrainerCallback):
         num_probes (`int`, *optional*, defaults to `128`):
             Prompts that are answered again and again, or as many as there are; 0 for none.
         probe_every (`int`, *optional*, defaults to `5`): Optimiser steps between two looks.
-        limits ([`CollapseLimits`], *optional*): When a sign is one.
+        limits ([`CollapseLimits`], *optional*): When a sign is one; by default [`CollapseLimits.for_probes`].
 
     Raises:
         ValueError: For another action, numbers out of range, a trainer without votes, and `"restore"` without checkpoints.
@@ -65,11 +65,12 @@ class CollapseGuard(TrainerCallback):
             )
         if trainer.vote_reward is None:
             raise ValueError("CollapseGuard watches votes, and no reward of the trainer is a MajorityVoteReward.")
-        self.trainer, self.action, self.probe_every, self.limits = trainer, action, probe_every, limits
+        self.trainer, self.action, self.probe_every = trainer, action, probe_every
         prompts = trainer.seed_prompts()
         random.Random(trainer.args.seed).shuffle(prompts)
         self.probes = Probes(trainer, prompts[:num_probes]) if num_probes and prompts else None
-        self.signs = CollapseSigns(limits)
+        self.limits = limits or CollapseLimits.for_probes(len(self.probes.prompts) if self.probes else 0)
+        self.signs = CollapseSigns(self.limits)
         self.alarms: list[dict[str, Any]] = []
         if self.probes is not None:
             trainer.shared_states["probes"] = self.probes

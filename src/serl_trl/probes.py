@@ -14,7 +14,7 @@ from .voting import Vote
 
 MEMORY = 0.6  # what an answer still counts one look later
 SETTLED_SHARE = 0.7  # of what counts, that an answer must have for its prompt to be settled on it
-ENOUGH = 1.5  # to count for that: two looks or more
+ENOUGH = 1.8  # to count for that: three looks or more
 
 
 class Probes:
@@ -47,7 +47,7 @@ class Probes:
         Has the policy answer all prompts once more.
 
         A prompt is settled on an answer that has 70 % of the looks before, which count 0.6 times as much with each look that
-        follows, and at least two looks. A policy that learns from votes moves to the answers that won them; an answer given up for that
+        follows, of three looks or more. A policy that learns from votes moves to the answers that won them; an answer given up for that
         of the first vote is therefore not counted.
 
         Returns:

@@ -1,0 +1,80 @@
+"""How long does a gated run hold? One run of a thousand steps, whose curve is watched for where it falls and which sign comes first.
+
+    python recipes/experiments/long_run.py --seeds 0                        the laboratory, about an hour and a half on one core
+    python recipes/experiments/long_run.py --config CONFIG --dataset_name openai/gsm8k --dataset_config main \
+        --eval_file problems.jsonl --num_steps 1000
+
+Rewards of a model's own making are known to rise and then to fall. Half of the studies' batch a step, so that a thousand are affordable.
+"""
+
+from argparse import Namespace
+
+from arms import Arm, Bench  # beside this file, like study
+from collapse_alarms import ACCURACY, outcome, smoothed
+from study import Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
+
+from serl_trl.collapse import CollapseLimits
+from serl_trl.run_folder import RunFolder
+
+
+LABORATORY_STEPS = {
+    "generation_batch_size": 64,
+    "gradient_accumulation_steps": 1,
+    "eval_every": 25,
+    "probe_every": 10,
+    "save_steps": 50,
+}
+
+
+def study(args: Namespace, bench: Bench) -> Finding:
+    """Does the run, and reads its logs as a guard does."""
+    flags = {"max_steps": args.num_steps, "num_train_epochs": args.num_steps}  # the steps end it
+    if args.laboratory and not args.quick:
+        flags |= LABORATORY_STEPS
+    name = f"{args.num_steps} steps"
+    runs = bench.run([Arm(name, flags)], args.seeds)
+    rows = [row_of(seed, folder) for seed, folder in runs[name].items()]
+    told = "; ".join(
+        f"seed {row['seed']} peaks at {row['peak (%)']} % (step {row['at step']}) and ends at {row['end (%)']} %, "
+        f"{row['lost (points)']} points lower at most; "
+        + (f"the first sign is {row['sign']} at step {row['sign at step']}" if row["sign"] else "no sign of collapse")
+        for row in rows
+    )
+    panels = {
+        title: arms_panel(runs, key)
+        for title, key in (
+            ("sampled pass@1", ACCURACY),
+            ("vote reward", "reward"),
+            ("vote share", "serl/vote/share_mean"),
+            ("groups kept", "serl/gate/frac_kept"),
+            ("entropy", "entropy"),
+            ("probes that gave up a settled answer", "serl/probe/frac_abandoned"),
+        )
+    }
+    return Finding(
+        rows, f"Sampled pass@1, averaged over three measurements: {told}.", figure_of(panels), raw_runs(runs)
+    )
+
+
+def row_of(seed: int, folder: RunFolder) -> dict:
+    """Where a run peaks, what it loses after, and the first sign of collapse."""
+    points = smoothed(folder.points(ACCURACY))
+    peak = max(points, key=lambda point: point.value)
+    found = outcome(folder, CollapseLimits())
+    return {
+        "seed": seed,
+        "steps": folder.last_step,
+        "peak (%)": f"{100 * peak.value:.1f}",
+        "at step": peak.step,
+        "end (%)": f"{100 * points[-1].value:.1f}",
+        "lost (points)": f"{100 * found.most_lost:.1f}",
+        "5 points lost at step": found.fallen_at or "",
+        "sign": found.sign or "",
+        "sign at step": found.alarm_at or "",
+    }
+
+
+if __name__ == "__main__":
+    parser = study_arguments(__doc__, num_seeds=1)
+    parser.add_argument("--num_steps", type=int, default=1000, help="optimiser steps; default: 1000")
+    run_study("long_run", parser, study)
