@@ -280,7 +280,9 @@ def raw_runs(runs: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, Any]:
                 "arm": folder.path.name,
                 "evaluation": folder.evaluation,
                 "curves": {
-                    key: [list(p) for p in folder.points(key)] for key in (*keys, *scores) if folder.points(key)
+                    key: [[p.step, float(f"{p.value:.4g}")] for p in folder.points(key)]
+                    for key in (*keys, *scores)
+                    if folder.points(key)
                 },
             }
             for seed, folder in folders.items()
@@ -295,7 +297,7 @@ def file_finding(name: str, args: argparse.Namespace, finding: Finding) -> None:
     record = {"study": name, "quick": args.quick, "seeds": args.seeds, "rows": finding.rows, "raw": finding.raw}
     paragraph = seeds + finding.paragraph
     with written_whole(args.output_dir / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
     with picture_style():
         finding.figure.savefig(args.output_dir / f"{name}.png", dpi=110)
     columns = list(dict.fromkeys(key for row in finding.rows for key in row))
