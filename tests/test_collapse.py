@@ -25,8 +25,8 @@ def look(step, **values):
 @pytest.mark.parametrize(
     ("name", "harmless", "harmful"),
     [
-        ("abandoned", {"frac_abandoned": 0.12}, {"frac_abandoned": 0.18}),  # 0.1 at best, and 0.02 are free
-        ("abandoned", {"frac_abandoned": 0.2, "frac_settled": 0.2}, {"frac_abandoned": 0.2, "frac_settled": 0.3}),
+        ("abandoned", {"frac_abandoned": 0.16}, {"frac_abandoned": 0.22}),  # 0.1 at best, and 0.0625 are free
+        ("abandoned", {"frac_abandoned": 0.3, "frac_settled": 0.2}, {"frac_abandoned": 0.3, "frac_settled": 0.3}),
         ("top_answer", {"frac_top_answer": 0.3}, {"frac_top_answer": 0.4}),
         ("no_answer", {"frac_no_answer": 0.4}, {"frac_no_answer": 0.6}),
         ("length_ratio", {"length_tokens": 40.0}, {"length_tokens": 60.0}),
@@ -47,14 +47,14 @@ def test_signs_of_the_probes(name, harmless, harmful):
 
 def test_a_little_more_given_up_at_each_look_adds_up():
     def first_sign(shares):
-        signs = CollapseSigns(CollapseLimits(abandoned=0.05))
+        signs = CollapseSigns(CollapseLimits(abandoned=0.04))  # 0.05 are free
         signs.update(FIRST)
         return next((i for i, share in enumerate(shares, 1) if signs.update(look(i, frac_abandoned=share))), None)
 
     assert first_sign([0.01] * 30) is None
-    assert first_sign([0.01, 0.04, 0.04, 0.04, 0.04, 0.04, 0.04]) == 7  # 0.01 at each: six times, and more than 0.05
-    assert first_sign([0.01, 0.04, 0.01] * 30) is None  # 0.01 more, then 0.02 less
-    assert first_sign([0.1, 0.05, 0.01, 0.04, 0.08]) == 5  # from the lowest on
+    assert first_sign([0.01, *[0.069] * 9]) == 6  # 0.009 at each, five times
+    assert first_sign([0.01, 0.07, 0.01] * 30) is None  # 0.01 more, then 0.05 less
+    assert first_sign([0.2, 0.1, 0.01, 0.07, 0.11]) == 5  # from the lowest on
 
 
 def test_few_probes_count_as_few():
@@ -62,8 +62,8 @@ def test_few_probes_count_as_few():
     signs = CollapseSigns(CollapseLimits.for_probes(20))
     signs.update(FIRST)
     signs.update(look(6, frac_abandoned=0.0))
-    assert signs.update(look(11, frac_abandoned=4 / 20)) == []
-    assert signs.update(look(16, frac_abandoned=3 / 20))
+    assert signs.update(look(11, frac_abandoned=5 / 20)) == []
+    assert signs.update(look(16, frac_abandoned=5 / 20))
 
 
 def test_ever_more_agreement_alone_is_no_sign():
@@ -125,7 +125,7 @@ def test_the_healthy_step_is_one_look_before_the_last_without_a_sign():
     ):
         signs.update(look(number, frac_abandoned=moved) if moved is not None else {"step": number, "reward": 0.5})
         healthy.append(signs.healthy_step)
-    assert healthy == [None, 1, 1, 6, 6, 6, 6, 6, 6, 36]
+    assert healthy == [None, 1, 1, 6, 6, 6, 6, 26, 31, 36]
 
 
 def test_without_probes_steps_tell_when_all_was_well():

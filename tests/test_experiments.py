@@ -152,7 +152,7 @@ def logged(tmp_path, accuracies, abandoned):
 def test_outcomes(tmp_path):
     limits = CollapseLimits(abandoned=0.08)
     up, down = [0.4, 0.5, 0.6, 0.7, 0.7, 0.7], [0.4, 0.5, 0.6, 0.7, 0.6, 0.4]
-    calm, loud = [0.5, 0.2, 0.1, 0.1, 0.1, 0.1], [0.5, 0.2, 0.1, 0.3, 0.3, 0.3]  # 0.03 of the rise are free
+    calm, loud = [0.5, 0.2, 0.1, 0.1, 0.1, 0.1], [0.5, 0.2, 0.1, 0.35, 0.3, 0.3]  # 0.1 of the rise are free
     healthy = collapse_alarms.outcome(logged(tmp_path / "a", up, calm), limits)
     assert (healthy.collapsed, healthy.fallen_at, healthy.alarm_at) == (False, None, None)
     caught = collapse_alarms.outcome(logged(tmp_path / "b", down, loud), limits)
@@ -160,7 +160,7 @@ def test_outcomes(tmp_path):
     assert (caught.fallen_at, caught.alarm_at, caught.sign) == (12, 10, "abandoned")
     assert caught.collapsed
     assert caught.in_time
-    late = collapse_alarms.outcome(logged(tmp_path / "c", down, [*calm[:5], 0.3]), limits)
+    late = collapse_alarms.outcome(logged(tmp_path / "c", down, [*calm[:5], 0.35]), limits)
     assert (late.alarm_at, late.in_time) == (16, False)
     missed = collapse_alarms.outcome(logged(tmp_path / "d", down, calm), limits)
     assert (missed.alarm_at, missed.in_time) == (None, False)

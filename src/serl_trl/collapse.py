@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 ENOUGH_SETTLED = 0.25  # of the probes, for it to tell anything how many of them are abandoned
-SLACK = 0.4  # of the limit on abandoned probes: how much more than the lowest so far a look may have for nothing
+SLACK = 1.25  # times the limit on abandoned probes, that a look may have more than the lowest so far for nothing
 
 
 class Sign(NamedTuple):
@@ -23,9 +23,9 @@ class CollapseLimits:
     When a sign is one. `None` leaves a sign out.
 
     Args:
-        abandoned (`float`, *optional*, defaults to `0.025`):
+        abandoned (`float`, *optional*, defaults to `0.02`):
             Share of the probes that give up an answer they were settled on ([`~serl_trl.probes.Probes`]), beyond the lowest so far
-            and 40 % of this limit, added up from look to look, from 0 to twice the limit (a cumulative sum, Page 1954); read
+            and 1.25 times this limit, added up from look to look, from 0 to twice the limit (a cumulative sum, Page 1954); read
             where a quarter of the probes are settled.
         excess_flips (`float`, *optional*, defaults to `0.15`):
             Share of the prompts met again whose winner has changed, beyond the share of votes that did not go to the winner:
@@ -41,7 +41,7 @@ class CollapseLimits:
         smoothing_steps (`int`, *optional*, defaults to `4`): Optimiser steps that noisy values are averaged over.
     """
 
-    abandoned: float | None = 0.025
+    abandoned: float | None = 0.02
     excess_flips: float | None = 0.15
     top_answer: float | None = 0.25
     no_answer: float | None = 0.5
@@ -52,17 +52,17 @@ class CollapseLimits:
     @classmethod
     def for_probes(cls, num_probes: int) -> "CollapseLimits":
         """
-        The defaults, but for `abandoned` at least what three of so many probes are.
+        The defaults, but for `abandoned` at least what two and a half of so many probes are.
 
         Example:
 
         ```python
         >>> [CollapseLimits.for_probes(num).abandoned for num in (20, 128)]
-        [0.15, 0.025]
+        [0.125, 0.02]
 
         ```
         """
-        return cls(abandoned=max(0.025, 3 / num_probes)) if num_probes else cls()
+        return cls(abandoned=max(0.02, 2.5 / num_probes)) if num_probes else cls()
 
     def __post_init__(self) -> None:
         for field in fields(self):
