@@ -138,3 +138,27 @@ def test_a_server_writes_and_answers(served):
     assert differences(served)[1] > 100 * TOLERANCE
     assert served["syncs"] == [0, 1]
     assert served["settings"][0] == served["settings"][1]
+
+
+def test_evaluation_by_vllm_is_that_by_transformers(tmp_path):
+    flags = ["--models", "tiny", "--num_problems", "64", "--num_samples", "4", "--max_new_tokens", "40"]
+    rows, scores = {}, {}
+    for name, engine in (
+        ("vllm", ["--use_vllm", "true", "--vllm_gpu_memory_utilization", "0.1"]),
+        ("transformers", []),
+    ):
+        command = [sys.executable, "recipes/evaluate.py", *flags, *engine, "--dtype", "float32"]
+        command += ["--output_dir", str(tmp_path / name)]
+        subprocess.run(command, cwd=ROOT, env=environment(), timeout=900, check=True)
+        lines = (tmp_path / name / "tiny" / "laboratory.jsonl").read_text().splitlines()
+        rows[name] = [json.loads(line) for line in lines]
+        results = json.loads((tmp_path / name / "results.json").read_text())["results"]
+        scores[name] = {row["metric"]: row["mean"] for row in results}
+    greedy = {
+        name: {row["index"]: row["completions"] for row in found if row.get("mode") == "greedy"}
+        for name, found in rows.items()
+    }
+    equal = [greedy["vllm"][index] == completion for index, completion in greedy["transformers"].items()]
+    assert len(equal) == 64
+    assert sum(equal) >= 62  # where two tokens are nearly as probable, rounding decides
+    assert abs(scores["vllm"]["sampled pass@1"] - scores["transformers"]["sampled pass@1"]) < 0.15

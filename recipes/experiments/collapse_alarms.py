@@ -1,9 +1,9 @@
 """Does a CollapseGuard see a collapse before accuracy has fallen, and is it silent while all is well? Runs that collapse, and runs that do not.
 
     python recipes/experiments/collapse_alarms.py --seeds 0 1 2 3 4 5 6 7 8 9      the laboratory
-    python recipes/experiments/collapse_alarms.py --limits abandoned=0.08          the same runs, read with another limit
+    python recipes/experiments/collapse_alarms.py --limits abandoned=0.04          the same runs, read with another limit
 
-Even seeds write their prompts, odd ones train on fixed ones. Half of the runs are strained (no gate, no KL, a high learning rate), half are left as configured.
+Half of the runs are strained (no gate, no KL, a high learning rate, fixed prompts), half are left as configured: even seeds write their prompts, odd ones have fixed ones.
 Accuracy is a mean over three measurements, for single ones are noisy: a run has collapsed if that ends at least 10 points below its peak, and
 the alarm was in time if it came no later than the first measurement 5 points below the peak so far.
 """
@@ -26,7 +26,7 @@ FALLEN = 0.05  # lost at some time
 HEALTHY = 0.03  # lost at no time
 DENSE = {"probe_every": 1}  # a run of some dozens of steps falls within a few
 FIXED = {"self_instruct": False, "num_seeds": 160}
-STRAIN = {**UNGATED, "num_train_epochs": 5, "learning_rate": "3e-4", "beta": 0, "eval_every": 2}
+STRAIN = {**FIXED, **UNGATED, "num_train_epochs": 4, "learning_rate": "4e-4", "beta": 0, "eval_every": 2}
 
 
 class Outcome(NamedTuple):
@@ -81,12 +81,9 @@ def study(args: Namespace, bench: Bench) -> Finding:
     """Runs both kinds, and reads them with the limits that are asked for."""
     limits = replace(CollapseLimits(), **limits_of(args.limits))
     even, odd = ([seed for seed in args.seeds if seed % 2 == rest] for rest in (0, 1))
-    runs = bench.run([Arm("as configured", DENSE), Arm("strained", DENSE | STRAIN)], even)
-    fixed = {
-        "as configured, fixed prompts": DENSE | FIXED,
-        "strained, fixed prompts": DENSE | FIXED | STRAIN,
-    }
-    runs |= bench.run([Arm(name, flags) for name, flags in fixed.items()], odd)
+    runs = bench.run([Arm("strained", DENSE | STRAIN)], args.seeds)
+    runs |= bench.run([Arm("as configured", DENSE)], even)
+    runs |= bench.run([Arm("as configured, fixed prompts", DENSE | FIXED)], odd)
     found = {
         (name, seed): outcome(folder, limits) for name, folders in runs.items() for seed, folder in folders.items()
     }
