@@ -183,6 +183,7 @@ STUDIES = (
     "data_scaling",
     "second_domain",
     "collapse_alarms",
+    "long_run",
 )
 
 

@@ -9,7 +9,7 @@ Rewards of a model's own making are known to rise and then to fall. Half of the 
 
 from argparse import Namespace
 
-from arms import Arm, Bench  # beside this file, like study
+from arms import LABORATORY, Arm, Bench  # beside this file, like study
 from collapse_alarms import ACCURACY, outcome, smoothed
 from study import Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
 
@@ -28,10 +28,11 @@ LABORATORY_STEPS = {
 
 def study(args: Namespace, bench: Bench) -> Finding:
     """Does the run, and reads its logs as a guard does."""
-    flags = {"max_steps": args.num_steps, "num_train_epochs": args.num_steps}  # the steps end it
-    if args.laboratory and not args.quick:
+    num_steps = 4 if args.quick else args.num_steps
+    flags = {"max_steps": num_steps, "num_train_epochs": num_steps}  # the steps end it
+    if args.config == LABORATORY and not args.quick:
         flags |= LABORATORY_STEPS
-    name = f"{args.num_steps} steps"
+    name = f"{num_steps} steps"
     runs = bench.run([Arm(name, flags)], args.seeds)
     rows = [row_of(seed, folder) for seed, folder in runs[name].items()]
     told = "; ".join(
