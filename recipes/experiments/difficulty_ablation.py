@@ -5,7 +5,7 @@
         --eval_file problems.jsonl
 
 The paper: without the gate the vote's reward rises while accuracy falls after about 100 steps. The laboratory has 30 steps and a
-smaller model, so a high learning rate stands for a long run (`--stress learning_rate=5e-4 beta=0`).
+smaller model, so stress stands for a long run: a high learning rate, no KL, and the same prompts again and again (`--stress`).
 """
 
 from argparse import Namespace
@@ -31,6 +31,7 @@ GATES = {
     "gate 0.3 to 0.7": {"min_vote_share": 0.3, "max_vote_share": 0.7},
     "no gate": UNGATED,
 }
+STRESS = ("learning_rate=6e-4", "beta=0", "self_instruct=false", "num_seeds=160", "num_train_epochs=4")
 LOSS = 0.10  # of accuracy after its peak, that the ungated run is expected to show
 
 
@@ -77,10 +78,6 @@ def study(args: Namespace, bench: Bench) -> Finding:
 if __name__ == "__main__":
     parser = study_arguments(__doc__)
     parser.add_argument(
-        "--stress",
-        nargs="+",
-        default=["learning_rate=5e-4", "beta=0"],
-        metavar="FLAG=VALUE",
-        help="what strains a short run; default: learning_rate=5e-4 beta=0",
+        "--stress", nargs="+", default=STRESS, metavar="FLAG=VALUE", help=f"default: {' '.join(STRESS)}"
     )
     run_study("difficulty_ablation", parser, study)
