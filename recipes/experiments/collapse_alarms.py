@@ -4,8 +4,8 @@
     python recipes/experiments/collapse_alarms.py --limits abandoned=0.04          the same runs, read with another limit
 
 Half of the runs are strained (no gate, no KL, a high learning rate, fixed prompts), half are left as configured: even seeds write their prompts, odd ones have fixed ones.
-Accuracy is a mean over three measurements, for single ones are noisy: a run has collapsed if that ends at least 10 points below its peak, and
-the alarm was in time if it came no later than the first measurement 5 points below the peak so far.
+Accuracy is a mean over three measurements, for single ones are noisy: a run has collapsed if that falls 10 points below its peak so far, and
+the alarm was in time if it came no later than the first measurement 5 points below the peak.
 """
 
 from argparse import Namespace
@@ -21,8 +21,8 @@ from serl_trl.run_folder import Point, RunFolder
 
 
 ACCURACY = "eval_sampled pass@1"
-COLLAPSED = 0.10  # lost at the end
-FALLEN = 0.05  # lost at some time
+COLLAPSED = 0.10  # lost at some time
+FALLEN = 0.05  # lost before the alarm is late
 HEALTHY = 0.03  # lost at no time
 DENSE = {"probe_every": 1}  # a run of some dozens of steps falls within a few
 FIXED = {"self_instruct": False, "num_seeds": 160}
@@ -40,8 +40,8 @@ class Outcome(NamedTuple):
 
     @property
     def collapsed(self) -> bool:
-        """Whether the run ended far below its peak."""
-        return self.lost >= COLLAPSED
+        """Whether the run fell far below its peak, for a while or for good."""
+        return self.most_lost >= COLLAPSED
 
     @property
     def in_time(self) -> bool:
@@ -91,6 +91,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
         {
             "run": name,
             "seed": seed,
+            "lost (points)": f"{100 * one.most_lost:.1f}",
             "lost at the end (points)": f"{100 * one.lost:.1f}",
             "5 points lost at step": one.fallen_at or "",
             "alarm at step": one.alarm_at or "",
