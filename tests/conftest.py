@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one core a worker: with more threads 
     os.sched_getaffinity = lambda pid: {0}  # by which recipes choose their threads
 else:
     os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(Path(__file__).parent / "cases"))  # the importlib mode of pytest leaves sys.path alone
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))  # recipes import what lies beside them
