@@ -31,6 +31,7 @@ from serl_trl.tiny import word_problems
 
 ENOUGH = 0.7
 EXPECTED = 0.75  # in the band; the paper has 0.75 to 0.85
+SILENT = 0.5  # of the judge's replies; beyond, they are no judgement
 BAND = (0.2, 0.8)
 PAPER_VOTES = 16
 BINS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
@@ -54,6 +55,12 @@ def study(args: Namespace, bench: Bench) -> Finding:
         )
     band = figures[at_all]
     judge = band - figures["cosine of the judge in the band"]
+    silent = figures["judge without a verdict"].mean
+    judged_told = (
+        f"The model gives no verdict on {silent:.0%} of the completions when it is asked to judge them: nothing can be said of it as a judge."
+        if silent > SILENT
+        else f"The judge's is {judge:.3f} lower: {judge.verdict()} ({silent:.0%} without a verdict, which count as wrong)."
+    )
     advice = (
         "Train on votes, with the gate."
         if band.mean >= ENOUGH
@@ -61,7 +68,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
     )
     paragraph = (
         f"In the band {BAND[0]} to {BAND[1]} the vote of {num_votes} has a cosine of {band:.3f} with the truth; at least {EXPECTED}: "
-        f"{band.verdict(EXPECTED)}. The judge's is {judge:.3f} lower: {judge.verdict()}. {advice}"
+        f"{band.verdict(EXPECTED)}. {judged_told} {advice}"
     )
     return Finding(
         rows, paragraph, _figure(figures, args), {str(s): f for s, f in zip(args.seeds, by_seed, strict=True)}
@@ -186,7 +193,8 @@ def _figure(figures: dict[str, OverSeeds], args: Namespace):
             known = {size: figures[name] for size in sizes if (name := f"{what} {where}, {size} votes") in figures}
             means, bars = [value.mean for value in known.values()], _bars(list(known.values()))
             axes.errorbar(list(known), means, yerr=bars, label=where, marker="o", capsize=3)
-        axes.set(xlabel="number of votes", ylim=(0, 1.02), xscale="log", xticks=sizes, xticklabels=sizes)
+        axes.set_xscale("log", base=2)
+        axes.set(xlabel="number of votes", ylim=(0, 1.02), xticks=sizes, xticklabels=sizes)
 
     def winners(axes):
         known = {ends: figures.get("winner right, share {:.1f} to {:.1f}".format(*ends)) for ends in BINS}
