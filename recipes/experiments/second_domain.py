@@ -48,6 +48,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
             "eval_file": write_rows(args.output_dir / "data" / "choice_held_out.jsonl", rows(256, "held_out")),
             "answer_type": "choice",
             "max_instruction_length": 128,
+            "self_instruct": not args.quick,  # so short a training teaches a base to answer, but not to write
         }
     runs = bench.run([Arm(name, domain | flags) for name, flags in BANDS.items()], args.seeds)
     table = [
