@@ -11,9 +11,9 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
-from serl_trl.prompts import few_shot_prompt
 from serl_trl.tiny import CHECKPOINT
-from serl_trl.tiny.build import FEW_SHOT_COUNTS, Phase, solution, warm_up
+from serl_trl.tiny.build import Phase, solution, warm_up
+from serl_trl.tiny.build import writing as writing_more
 from serl_trl.tiny.word_problems import Problem
 from serl_trl.tiny.word_problems import random_problem as random_word_problem
 from serl_trl.tiny.word_problems import solve as solve_word_problem
@@ -113,9 +113,7 @@ def solving_by_steps(rng: random.Random) -> list[dict[str, str]]:
 
 def writing(rng: random.Random) -> list[dict[str, str]]:
     """A list of problems and a further one."""
-    *shown, new = [random_problem(rng).text for _ in range(rng.choice(FEW_SHOT_COUNTS) + 1)]
-    reply = f"{len(shown) + 1}. {new}"
-    return [{"role": "user", "content": few_shot_prompt(shown)}, {"role": "assistant", "content": reply}]
+    return writing_more(rng, random_problem)
 
 
 PHASES = (

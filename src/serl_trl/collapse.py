@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 
 ENOUGH_SETTLED = 0.25  # of the probes, for it to tell anything how many of them are abandoned
+ABANDONED = 0.02  # of 128 probes two and a half
 SLACK = 1.25  # times the limit on abandoned probes, that a look may have more than the lowest so far for nothing
 
 
@@ -41,7 +42,7 @@ class CollapseLimits:
         smoothing_steps (`int`, *optional*, defaults to `4`): Optimiser steps that noisy values are averaged over.
     """
 
-    abandoned: float | None = 0.02
+    abandoned: float | None = ABANDONED
     excess_flips: float | None = 0.15
     top_answer: float | None = 0.25
     no_answer: float | None = 0.5
@@ -62,7 +63,7 @@ class CollapseLimits:
 
         ```
         """
-        return cls(abandoned=max(0.02, 2.5 / num_probes)) if num_probes else cls()
+        return cls(abandoned=max(ABANDONED, 2.5 / num_probes)) if num_probes else cls()
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -76,8 +77,8 @@ def calculating(rng: random.Random) -> list[dict[str, str]]:
     return [{"role": "user", "content": "Practise."}, {"role": "assistant", "content": "\n".join(equations)}]
 
 
-def writing(rng: random.Random) -> list[dict[str, str]]:
-    *shown, new = [random_problem(rng).text for _ in range(rng.choice(FEW_SHOT_COUNTS) + 1)]
+def writing(rng: random.Random, draw: Callable[[random.Random], Any] = random_problem) -> list[dict[str, str]]:
+    *shown, new = [draw(rng).text for _ in range(rng.choice(FEW_SHOT_COUNTS) + 1)]
     reply = f"{len(shown) + 1}. {new}"
     return [{"role": "user", "content": few_shot_prompt(shown)}, {"role": "assistant", "content": reply}]
 
