@@ -107,7 +107,7 @@ def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
     """The model, or its name for TRL to load, and its tokenizer; says what is wrong where there is no such model or vLLM."""
     check_vllm(training_args)
     if model_args.model_name_or_path == "smollm2":
-        return load_smollm2()
+        return load_smollm2(model_args.dtype)
     source = source_of(model_args, training_args)
     name = source["pretrained_model_name_or_path"]
     try:
@@ -130,7 +130,7 @@ def load_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, Any]:
 def load_standalone(name: str, flag: str, dtype: str | None = None) -> tuple[Any, Any]:
     """A model that is not trained, and its tokenizer: an id, a folder (of an adapter, too), `tiny` or `smollm2`."""
     if name == "smollm2":
-        return load_smollm2()
+        return load_smollm2(dtype)
     path = str(CHECKPOINT) if name == "tiny" else name
     try:
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or "auto")
@@ -153,10 +153,9 @@ def smollm2_source() -> dict[str, Any]:
     return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
 
 
-def load_smollm2() -> tuple[Any, Any]:
-    """SmolLM2-135M-Instruct and its tokenizer."""
+def load_smollm2(dtype: str | None = None) -> tuple[Any, Any]:
+    """SmolLM2-135M-Instruct and its tokenizer; its file holds quantized weights, which become float32 if nothing is asked for."""
     source = smollm2_source()
-    model = AutoModelForCausalLM.from_pretrained(
-        **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-    )
+    asked = torch.float32 if dtype in (None, "auto") else dtype
+    model = AutoModelForCausalLM.from_pretrained(**source, quantization_config=GgufConfig(dequantize=True), dtype=asked)
     return model, AutoTokenizer.from_pretrained(**source, padding_side="left")
