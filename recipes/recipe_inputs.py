@@ -157,5 +157,7 @@ def load_smollm2(dtype: str | None = None) -> tuple[Any, Any]:
     """SmolLM2-135M-Instruct and its tokenizer; its file holds quantized weights, which become float32 if nothing is asked for."""
     source = smollm2_source()
     asked = torch.float32 if dtype in (None, "auto") else dtype
-    model = AutoModelForCausalLM.from_pretrained(**source, quantization_config=GgufConfig(dequantize=True), dtype=asked)
+    model = AutoModelForCausalLM.from_pretrained(
+        **source, quantization_config=GgufConfig(dequantize=True), dtype=asked
+    )
     return model, AutoTokenizer.from_pretrained(**source, padding_side="left")
