@@ -15,6 +15,7 @@ from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
     arms_panel,
+    as_seeds,
     figure_of,
     final,
     gain,
@@ -26,6 +27,8 @@ from study import (
     write_rows,
 )
 
+from serl_trl.benchmarks import PROMPT_FIELDS
+from serl_trl.files import read_rows
 from serl_trl.run_folder import RunFolder
 from serl_trl.tiny import word_problems
 from serl_trl.tiny.word_problems import solve
@@ -46,8 +49,11 @@ def study(args: Namespace, bench: Bench) -> Finding:
         args.output_dir / "data" / "seeds.jsonl", word_problems(128, "seeds").to_list()
     )
     num_labelled = int(bench.flags.get("num_instructions", 160)) * int(bench.flags.get("num_train_epochs", 3))
-    labelled = args.labelled_file or write_rows(
-        args.output_dir / "data" / f"labelled_{num_labelled}.jsonl", word_problems(num_labelled, "labelled").to_list()
+    others = args.output_dir / "data" / f"labelled_{num_labelled}.jsonl"
+    labelled = (
+        {"seed_file": args.labelled_file, "num_seeds": len(read_rows(args.labelled_file, PROMPT_FIELDS))}
+        if args.labelled_file
+        else as_seeds(others, word_problems(num_labelled, "labelled").to_list())
     )
     own_seeds = {"seed_file": seeds} if args.seed_file else {}  # without, the runs are those of the other studies
     runs = bench.run([Arm(SERL, own_seeds)], args.seeds)
@@ -55,18 +61,17 @@ def study(args: Namespace, bench: Bench) -> Finding:
     same_length = {"max_steps": num_steps, "num_train_epochs": 100}
     arms = [
         Arm("labels of the seeds", {**TRUTH, **same_length, "seed_file": seeds}),
-        Arm(f"labels of {num_labelled} others", {**TRUTH, **same_length, "seed_file": labelled}),
+        Arm(f"labels of {labelled['num_seeds']} others", {**TRUTH, **same_length, **labelled}),
         Arm("votes on seeds only", {"self_instruct": False, **same_length, "seed_file": seeds}),
         *(Arm(name, {**flags, **own_seeds}) for name, flags in CONTROLS.items()),
     ]
-    runs |= bench.run(arms, args.seeds)
     if not args.seed_file:
-        runs["labels of what SeRL wrote"] = {
-            seed: bench.run([Arm("own", {**TRUTH, **same_length, "seed_file": own_file(args, folder)})], [seed])[
-                "own"
-            ][seed]
-            for seed, folder in runs[SERL].items()
-        }
+
+        def written_by(seed: int) -> dict:
+            return {**TRUTH, **same_length, **own_flags(args, runs[SERL][seed])}
+
+        arms.append(Arm("labels of what SeRL wrote", written_by))
+    runs |= bench.run(arms, args.seeds)
     rows = [
         {
             "arm": name,
@@ -93,11 +98,11 @@ def study(args: Namespace, bench: Bench) -> Finding:
     return Finding(rows, paragraph, figure_of(panels), raw_runs(runs))
 
 
-def own_file(args: Namespace, folder: RunFolder):
-    """What a run has written and kept, of the laboratory's problems, with the oracle's answers."""
+def own_flags(args: Namespace, folder: RunFolder) -> dict:
+    """Of a run on what another has written and kept, of the laboratory's problems, with the oracle's answers."""
     problems = [problem for text in kept_texts(folder) if (problem := solve(text)) is not None]
     rows = [{"prompt": problem.text, "answer": str(problem.answer)} for problem in problems]
-    return write_rows(args.output_dir / "data" / f"written_{folder.path.name}.jsonl", rows)
+    return as_seeds(args.output_dir / "data" / f"written_{folder.path.name}.jsonl", rows)
 
 
 if __name__ == "__main__":

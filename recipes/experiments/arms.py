@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,11 +38,16 @@ class Arm:
 
     Args:
         name (`str`): What tables and pictures call it; two studies may call the same run differently.
-        flags (`Mapping[str, Any]`, *optional*): Flags of recipes/serl_math.py, without dashes, over those of the configuration.
+        flags (`Mapping[str, Any]` or `Callable[[int], Mapping[str, Any]]`, *optional*):
+            Flags of recipes/serl_math.py, without dashes, over those of the configuration; or what gives them for a seed.
     """
 
     name: str
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    flags: Mapping[str, Any] | Callable[[int], Mapping[str, Any]] = field(default_factory=dict)
+
+    def flags_of(self, seed: int) -> dict[str, Any]:
+        """The flags of a seed's run."""
+        return {**(self.flags(seed) if callable(self.flags) else self.flags), "seed": seed}
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Bench:
     def settings(self, arm: Arm, seed: int) -> dict[str, Any]:
         """All settings of a run; a file is known by its contents, wherever it is."""
         config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        settings = {**config, **self.flags, **arm.flags, "seed": seed}
+        settings = {**config, **self.flags, **arm.flags_of(seed)}
         return {name: _content(value) for name, value in sorted(settings.items()) if name != "output_dir"}
 
     def folder_of(self, arm: Arm, seed: int) -> Path:
@@ -111,7 +116,7 @@ class Bench:
         return folder
 
     def _run(self, arm: Arm, seed: int, folder: Path) -> None:
-        flags = {"config": self.config, **self.flags, **arm.flags, "seed": seed, "output_dir": folder}
+        flags = {"config": self.config, **self.flags, **arm.flags_of(seed), "output_dir": folder}
         if complete_checkpoints(folder):
             flags["resume_from_checkpoint"] = True
         command = [sys.executable, str(RECIPE), *_command_line(flags)]

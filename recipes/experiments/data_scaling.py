@@ -15,6 +15,7 @@ from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
     arms_panel,
+    as_seeds,
     figure_of,
     final,
     kept_texts,
@@ -22,7 +23,6 @@ from study import (
     run_study,
     scores,
     study_arguments,
-    write_rows,
 )
 
 from serl_trl.run_folder import RunFolder
@@ -40,10 +40,8 @@ def study(args: Namespace, bench: Bench) -> Finding:
     arms += [Arm(f"{size} seeds", {"num_seeds": size}) for size in SEEDS]
     arms += [Arm(f"seed fraction {share:g}", {"seed_fraction": share}) for share in (0, 1)]
     runs = bench.run(arms, args.seeds)
-    runs["stale instructions"] = {
-        seed: bench.run([Arm("stale", stale_flags(args, folder))], [seed])["stale"][seed]
-        for seed, folder in runs[BASIS].items()
-    }
+    stale = Arm("stale instructions", lambda seed: stale_flags(args, runs[BASIS][seed]))
+    runs |= bench.run([stale], args.seeds)
     rows = [
         {
             "arm": name,
@@ -73,12 +71,9 @@ def stale_flags(args: Namespace, folder: RunFolder) -> dict:
     """As many steps on what was kept of the first iteration."""
     texts = kept_texts(folder, iterations=[1])
     path = args.output_dir / "data" / f"stale_{folder.path.name}.jsonl"
-    written = write_rows(path, [{"prompt": text} for text in texts])
-    # files of the laboratory take the place of its own seeds, all of them
     return {
         "self_instruct": False,
-        "seed_file": written,
-        "num_seeds": len(texts),
+        **as_seeds(path, [{"prompt": text} for text in texts]),
         "max_steps": folder.last_step,
         "num_train_epochs": 100,
     }

@@ -15,13 +15,13 @@ from arms import Arm, Bench  # beside this file, like study
 from study import (
     Finding,
     arms_panel,
+    as_seeds,
     figure_of,
     final,
     raw_runs,
     run_study,
     scores,
     study_arguments,
-    write_rows,
 )
 
 from serl_trl.benchmarks import PROMPT_FIELDS
@@ -70,8 +70,9 @@ def study(args: Namespace, bench: Bench) -> Finding:
     ]  # in the laboratory that of the other studies
     for share in SHARES:
         rows_of_share = [{"prompt": prompt} for prompt in spoilt(clean, share, random.Random(0))]
-        path = write_rows(args.output_dir / "data" / f"seeds_{share:.0%}.jsonl", rows_of_share)
-        arms.append(Arm(f"{share:.0%}", {"seed_file": path}))
+        arms.append(
+            Arm(f"{share:.0%}", as_seeds(args.output_dir / "data" / f"seeds_{share:.0%}.jsonl", rows_of_share))
+        )
     runs = bench.run(arms, args.seeds)
     rows = []
     for name, folders in runs.items():

@@ -170,6 +170,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
+def as_seeds(path: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Flags of a run whose seeds are these rows, all of them, however many the configuration takes."""
+    return {"seed_file": write_rows(path, rows), "num_seeds": len(rows)}
+
+
 def parsed_flags(words: Sequence[str]) -> dict[str, Any]:
     """
     Flags for arms from a command line.
