@@ -4,7 +4,9 @@
     python recipes/experiments/long_run.py --config CONFIG --dataset_name openai/gsm8k --dataset_config main \
         --eval_file problems.jsonl --num_steps 1000
 
-Rewards of a model's own making are known to rise and then to fall. Half of the studies' batch a step, so that a thousand are affordable.
+Rewards of a model's own making are known to rise and then to fall. Half of the studies' batch a step, so that a thousand are affordable;
+and instructions are new below a ROUGE-L of 0.9, for the laboratory's problems are a few words around names and numbers: at 0.7 three
+quarters of what is written are rejected once five hundred have been kept, and ever more.
 """
 
 from argparse import Namespace
@@ -18,6 +20,8 @@ from serl_trl.run_folder import RunFolder
 
 
 LABORATORY_STEPS = {
+    "num_instructions": 400,
+    "novelty_threshold": 0.9,
     "generation_batch_size": 64,
     "gradient_accumulation_steps": 1,
     "eval_every": 25,
