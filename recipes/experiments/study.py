@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import matplotlib.figure
 from arms import LABORATORY, RECIPE, Bench, FailedArmError  # beside this file
+from cycler import cycler
 from rich.console import Console
 from rich.table import Table
 
@@ -225,7 +227,7 @@ def draw(axes: Any, folders: Mapping[int, RunFolder], key: str, label: str, **st
     steps, values = curve(folders, key)
     (line,) = axes.plot(steps, [value.mean for value in values], label=label, linewidth=2, **style)
     for i in range(len(folders)):
-        axes.plot(steps, [value.values[i] for value in values], color=line.get_color(), linewidth=0.7, alpha=0.45)
+        axes.plot(steps, [value.values[i] for value in values], "-", color=line.get_color(), linewidth=0.7, alpha=0.45)
 
 
 def arms_panel(runs: Mapping[str, Mapping[int, RunFolder]], key: str, **settings: Any) -> Callable[[Any], None]:
@@ -254,16 +256,23 @@ def kept_texts(folder: RunFolder, iterations: Sequence[int] | None = None) -> li
 
 
 def figure_of(panels: Mapping[str, Callable[[Any], None]], num_columns: int = 2) -> matplotlib.figure.Figure:
-    """A picture with a panel for each title."""
+    """A picture with a panel for each title; a legend that all panels share stands below them."""
+    num_columns = min(num_columns, len(panels))
+    num_rows = math.ceil(len(panels) / num_columns)
     with picture_style():
-        num_rows = math.ceil(len(panels) / num_columns)
-        figure = styled_figure(figsize=(5.5 * min(num_columns, len(panels)), 3.6 * num_rows))
+        figure = styled_figure(figsize=(5.5 * num_columns, 3.6 * num_rows))
         for place, (title, panel) in enumerate(panels.items(), 1):
-            axes = figure.add_subplot(num_rows, min(num_columns, len(panels)), place)
+            axes = figure.add_subplot(num_rows, num_columns, place)
+            axes.set_prop_cycle(cycler(linestyle=["-", "--"]) * matplotlib.rcParams["axes.prop_cycle"])
             panel(axes)
             axes.set_title(title)
             axes.grid(alpha=0.5)
-            if axes.get_legend_handles_labels()[0]:
+        named = [axes for axes in figure.axes if axes.get_legend_handles_labels()[1]]
+        if len({tuple(axes.get_legend_handles_labels()[1]) for axes in named}) == 1:
+            handles, labels = named[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside lower center", ncols=2 * num_columns, fontsize=9)
+        else:
+            for axes in named:
                 axes.legend(fontsize=9)
     return figure
 
