@@ -74,6 +74,21 @@ def test_files_are_the_same_by_contents(tmp_path):
     assert folder != one.folder_of(arms.Arm("a", {"seed_file": second}), 0)
 
 
+def test_seeds_of_an_arm_are_all_trained_on(tmp_path):
+    rows = [{"prompt": f"What is {n} + 1?"} for n in range(200)]  # more than the laboratory takes of its own
+    one = bench(tmp_path)
+    assert int(one.settings(arms.Arm("default"), 0)["num_seeds"]) < len(rows)
+    own = arms.Arm("own", study.as_seeds(tmp_path / "own.jsonl", rows))
+    assert one.settings(own, 0)["num_seeds"] == str(len(rows))
+
+
+def test_flags_may_depend_on_the_seed(tmp_path):
+    one = bench(tmp_path)
+    of_seed = arms.Arm("own", lambda seed: {"num_seeds": 10 + seed})
+    assert [one.settings(of_seed, seed)["num_seeds"] for seed in (0, 1)] == ["10", "11"]
+    assert one.folder_of(of_seed, 1) == one.folder_of(arms.Arm("fixed", {"num_seeds": 11}), 1)
+
+
 def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, capsys):
     one, done = bench(tmp_path), []
 

@@ -49,19 +49,19 @@ def study(args: Namespace, bench: Bench) -> Finding:
         args.output_dir / "data" / "seeds.jsonl", word_problems(128, "seeds").to_list()
     )
     num_labelled = int(bench.flags.get("num_instructions", 160)) * int(bench.flags.get("num_train_epochs", 3))
-    others = args.output_dir / "data" / f"labelled_{num_labelled}.jsonl"
-    labelled = (
-        {"seed_file": args.labelled_file, "num_seeds": len(read_rows(args.labelled_file, PROMPT_FIELDS))}
+    others = (
+        read_rows(args.labelled_file, PROMPT_FIELDS)
         if args.labelled_file
-        else as_seeds(others, word_problems(num_labelled, "labelled").to_list())
+        else word_problems(num_labelled, "labelled").to_list()
     )
+    labelled = as_seeds(args.output_dir / "data" / f"labelled_{len(others)}.jsonl", others)
     own_seeds = {"seed_file": seeds} if args.seed_file else {}  # without, the runs are those of the other studies
     runs = bench.run([Arm(SERL, own_seeds)], args.seeds)
     num_steps = max(folder.last_step for folder in runs[SERL].values())
     same_length = {"max_steps": num_steps, "num_train_epochs": 100}
     arms = [
         Arm("labels of the seeds", {**TRUTH, **same_length, "seed_file": seeds}),
-        Arm(f"labels of {labelled['num_seeds']} others", {**TRUTH, **same_length, **labelled}),
+        Arm(f"labels of {len(others)} others", {**TRUTH, **same_length, **labelled}),
         Arm("votes on seeds only", {"self_instruct": False, **same_length, "seed_file": seeds}),
         *(Arm(name, {**flags, **own_seeds}) for name, flags in CONTROLS.items()),
     ]
