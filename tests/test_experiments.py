@@ -74,7 +74,7 @@ def test_files_are_the_same_by_contents(tmp_path):
     assert folder != one.folder_of(arms.Arm("a", {"seed_file": second}), 0)
 
 
-def test_seeds_of_an_arm_are_all_trained_on(tmp_path):
+def test_all_seeds_of_a_file_are_asked_for(tmp_path):
     rows = [{"prompt": f"What is {n} + 1?"} for n in range(200)]  # more than the laboratory takes of its own
     one = bench(tmp_path)
     assert int(one.settings(arms.Arm("default"), 0)["num_seeds"]) < len(rows)

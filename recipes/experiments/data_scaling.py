@@ -14,6 +14,7 @@ from argparse import Namespace
 
 from arms import LABORATORY, Arm, Bench  # beside this file, like study
 from study import (
+    WIDER,
     Finding,
     arms_panel,
     as_seeds,
@@ -33,7 +34,6 @@ BASIS = "as configured"
 STEPS = (1, 2, 4)
 SEEDS = (25, 100, 500)
 SHARES = (0, 1)  # of seeds among the examples
-WIDER = {"novelty_threshold": 0.9}
 
 
 def study(args: Namespace, bench: Bench) -> Finding:

@@ -13,7 +13,7 @@ from argparse import Namespace
 
 from arms import LABORATORY, Arm, Bench  # beside this file, like study
 from collapse_alarms import ACCURACY, outcome, smoothed
-from study import Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
+from study import WIDER, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
 
 from serl_trl.collapse import CollapseLimits
 from serl_trl.run_folder import RunFolder
@@ -21,7 +21,7 @@ from serl_trl.run_folder import RunFolder
 
 LABORATORY_STEPS = {
     "num_instructions": 400,
-    "novelty_threshold": 0.9,
+    **WIDER,
     "generation_batch_size": 64,
     "gradient_accumulation_steps": 1,
     "eval_every": 25,

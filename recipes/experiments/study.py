@@ -56,6 +56,9 @@ QUICK_FLAGS: dict[str, Any] = {  # two steps in two iterations, and few problems
 # Without a gate. A policy that collapses writes little that is new; the run goes on with what there is.
 UNGATED: dict[str, Any] = {"min_vote_share": 0, "max_vote_share": 1, "min_instruction_fraction": 0.001}
 
+# For arms that need many instructions: at 0.7 the laboratory runs out of problems that are new.
+WIDER: dict[str, Any] = {"novelty_threshold": 0.9}
+
 # Student's t for 95 % intervals of a mean, by degrees of freedom from 1; beyond the last it is close to the last.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 
