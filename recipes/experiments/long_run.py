@@ -1,6 +1,6 @@
-"""How long does a gated run hold? One run of a thousand steps, whose curve is watched for where it falls and which sign comes first.
+"""How long does a run hold, with the gate and without? A thousand steps, watched for where accuracy falls and which sign comes first.
 
-    python recipes/experiments/long_run.py --seeds 0                        the laboratory, about an hour and a half on one core
+    python recipes/experiments/long_run.py                                  the laboratory, seed 0
     python recipes/experiments/long_run.py --config CONFIG --dataset_name openai/gsm8k --dataset_config main \
         --eval_file problems.jsonl --num_steps 1000
 
@@ -13,7 +13,7 @@ from argparse import Namespace
 
 from arms import LABORATORY, Arm, Bench  # beside this file, like study
 from collapse_alarms import ACCURACY, outcome, smoothed
-from study import WIDER, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
+from study import UNGATED, WIDER, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
 
 from serl_trl.collapse import CollapseLimits
 from serl_trl.run_folder import RunFolder
@@ -31,16 +31,15 @@ LABORATORY_STEPS = {
 
 
 def study(args: Namespace, bench: Bench) -> Finding:
-    """Does the run, and reads its logs as a guard does."""
+    """Does both runs, and reads their logs as a guard does."""
     num_steps = 4 if args.quick else args.num_steps
     flags = {"max_steps": num_steps, "num_train_epochs": num_steps}  # the steps end it
     if args.config == LABORATORY and not args.quick:
         flags |= LABORATORY_STEPS
-    name = f"{num_steps} steps"
-    runs = bench.run([Arm(name, flags)], args.seeds)
-    rows = [row_of(seed, folder) for seed, folder in runs[name].items()]
+    runs = bench.run([Arm("gate", flags), Arm("no gate", flags | UNGATED)], args.seeds)
+    rows = [row_of(name, seed, folder) for name, folders in runs.items() for seed, folder in folders.items()]
     told = "; ".join(
-        f"seed {row['seed']} peaks at {row['peak (%)']} % (step {row['at step']}) and ends at {row['end (%)']} %, "
+        f"{row['arm']}, seed {row['seed']}, peaks at {row['peak (%)']} % (step {row['at step']}) and ends at {row['end (%)']} %, "
         f"{row['lost (points)']} points lower at most; "
         + (f"the first sign is {row['sign']} at step {row['sign at step']}" if row["sign"] else "no sign of collapse")
         for row in rows
@@ -61,12 +60,13 @@ def study(args: Namespace, bench: Bench) -> Finding:
     )
 
 
-def row_of(seed: int, folder: RunFolder) -> dict:
+def row_of(name: str, seed: int, folder: RunFolder) -> dict:
     """Where a run peaks, what it loses after, and the first sign of collapse."""
     points = smoothed(folder.points(ACCURACY))
     peak = max(points, key=lambda point: point.value)
     found = outcome(folder, CollapseLimits())
     return {
+        "arm": name,
         "seed": seed,
         "steps": folder.last_step,
         "peak (%)": f"{100 * peak.value:.1f}",
