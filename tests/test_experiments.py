@@ -11,6 +11,7 @@ from pathlib import Path
 import arms
 import choice_domain
 import collapse_alarms
+import long_run
 import noisy_seeds
 import pytest
 import study
@@ -179,6 +180,21 @@ def test_outcomes(tmp_path):
     assert (late.alarm_at, late.in_time) == (16, False)
     missed = collapse_alarms.outcome(logged(tmp_path / "d", down, calm), limits)
     assert (missed.alarm_at, missed.in_time) == (None, False)
+
+
+def test_winners_are_checked_by_the_oracle_within_the_band(tmp_path):
+    text = "Anna has 17 marbles. Ben gives Anna 5 more. How many marbles does Anna have now?"
+    written = [(1, text, "22", 0.5), (1, text, "21", 0.5), (1, text, "22", 0.9), (1, "Who knows?", "22", 0.5)]
+    written += [(2, text, "21", 0.6), (3, text, "22", 1.0), (3, text, "22", None)]
+    for iteration in (1, 2, 3):
+        rows = [
+            {"text": text, "vote_answer": answer, "vote_share": share}
+            for number, text, answer, share in written
+            if number == iteration
+        ]
+        study.write_rows(tmp_path / "instructions" / f"iteration_{iteration}.jsonl", rows)
+    assert long_run.winners_right(RunFolder(tmp_path), (0.2, 0.8)) == {1: 0.5, 2: 0.0}
+    assert long_run.winners_right(RunFolder(tmp_path), (0, 1)) == {1: pytest.approx(2 / 3), 2: 0.0, 3: 1.0}
 
 
 # Whole studies ------------------------------------------------------------------------------------------------------

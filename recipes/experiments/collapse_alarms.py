@@ -49,9 +49,9 @@ class Outcome(NamedTuple):
         return self.alarm_at is not None and (self.fallen_at is None or self.alarm_at <= self.fallen_at)
 
 
-def outcome(folder: RunFolder, limits: CollapseLimits) -> Outcome:
+def outcome(folder: RunFolder, limits: CollapseLimits, accuracy: str = ACCURACY) -> Outcome:
     """Reads the logs of a run as a guard with these limits does."""
-    points = smoothed(folder.points(ACCURACY))
+    points = smoothed(folder.points(accuracy))
     peaks = [max(point.value for point in points[: i + 1]) for i in range(len(points))]
     fallen = [point.step for point, peak in zip(points, peaks, strict=True) if peak - point.value >= FALLEN]
     signs = CollapseSigns(limits)

@@ -10,15 +10,20 @@ quarters of what is written are rejected once five hundred have been kept, and e
 """
 
 from argparse import Namespace
+from collections.abc import Callable, Mapping
+from statistics import fmean
+from typing import Any
 
 from arms import LABORATORY, Arm, Bench  # beside this file, like study
-from collapse_alarms import ACCURACY, outcome, smoothed
+from collapse_alarms import outcome, smoothed
 from study import UNGATED, WIDER, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
 
 from serl_trl.collapse import CollapseLimits
 from serl_trl.run_folder import RunFolder
+from serl_trl.tiny.word_problems import solve
 
 
+METRICS = ("sampled pass@1", "greedy pass@1")
 LABORATORY_STEPS = {
     "num_instructions": 400,
     **WIDER,
@@ -37,38 +42,44 @@ def study(args: Namespace, bench: Bench) -> Finding:
     if args.config == LABORATORY and not args.quick:
         flags |= LABORATORY_STEPS
     runs = bench.run([Arm("gate", flags), Arm("no gate", flags | UNGATED)], args.seeds)
-    rows = [row_of(name, seed, folder) for name, folders in runs.items() for seed, folder in folders.items()]
+    rows = [
+        row_of(name, seed, folder, metric)
+        for name, folders in runs.items()
+        for seed, folder in folders.items()
+        for metric in METRICS
+    ]
     told = "; ".join(
-        f"{row['arm']}, seed {row['seed']}, peaks at {row['peak (%)']} % (step {row['at step']}) and ends at {row['end (%)']} %, "
-        f"{row['lost (points)']} points lower at most; "
+        f"{row['arm']}, seed {row['seed']}, {row['metric']} peaks at {row['peak (%)']} % (step {row['at step']}) and ends at "
+        f"{row['end (%)']} %, {row['lost (points)']} points lower at most; "
         + (f"the first sign is {row['sign']} at step {row['sign at step']}" if row["sign"] else "no sign of collapse")
         for row in rows
     )
     panels = {
         title: arms_panel(runs, key)
         for title, key in (
-            ("sampled pass@1", ACCURACY),
+            *((metric, f"eval_{metric}") for metric in METRICS),
             ("vote reward", "reward"),
             ("vote share", "serl/vote/share_mean"),
             ("groups kept", "serl/gate/frac_kept"),
-            ("entropy", "entropy"),
             ("probes that gave up a settled answer", "serl/probe/frac_abandoned"),
         )
     }
-    return Finding(
-        rows, f"Sampled pass@1, averaged over three measurements: {told}.", figure_of(panels), raw_runs(runs)
-    )
+    if args.config == LABORATORY:
+        panels["winners that are right, all shares"] = winners_panel(runs, (0, 1))
+        panels["winners that are right, share 0.2 to 0.8"] = winners_panel(runs, (0.2, 0.8))
+    return Finding(rows, f"Averaged over three measurements: {told}.", figure_of(panels), raw_runs(runs))
 
 
-def row_of(name: str, seed: int, folder: RunFolder) -> dict:
-    """Where a run peaks, what it loses after, and the first sign of collapse."""
-    points = smoothed(folder.points(ACCURACY))
+def row_of(name: str, seed: int, folder: RunFolder, metric: str) -> dict:
+    """Where an accuracy peaks, what it loses after, and the first sign of collapse."""
+    points = smoothed(folder.points(f"eval_{metric}"))
     peak = max(points, key=lambda point: point.value)
-    found = outcome(folder, CollapseLimits())
+    found = outcome(folder, CollapseLimits(), f"eval_{metric}")
     return {
         "arm": name,
         "seed": seed,
         "steps": folder.last_step,
+        "metric": metric,
         "peak (%)": f"{100 * peak.value:.1f}",
         "at step": peak.step,
         "end (%)": f"{100 * points[-1].value:.1f}",
@@ -77,6 +88,29 @@ def row_of(name: str, seed: int, folder: RunFolder) -> dict:
         "sign": found.sign or "",
         "sign at step": found.alarm_at or "",
     }
+
+
+def winners_panel(runs: Mapping[str, Mapping[int, RunFolder]], band: tuple[float, float]) -> Callable[[Any], None]:
+    """A panel for `figure_of`: of the laboratory's instructions with a vote share in the band, how many winners the oracle confirms."""
+
+    def panel(axes: Any) -> None:
+        for name, folders in runs.items():
+            by_seed = [winners_right(folder, band) for folder in folders.values()]
+            iterations = sorted(set.intersection(*map(set, by_seed)))
+            axes.plot(iterations, [fmean(right[i] for right in by_seed) for i in iterations], label=name)
+        axes.set(xlabel="iteration", ylim=(0, 1))
+
+    return panel
+
+
+def winners_right(folder: RunFolder, band: tuple[float, float]) -> dict[int, float]:
+    """By iteration the share of winners that are right, of the instructions that the oracle can solve."""
+    verdicts: dict[int, list[bool]] = {}
+    for iteration, row in folder.instructions():
+        problem = solve(row["text"])
+        if problem and row.get("vote_share") is not None and band[0] <= row["vote_share"] <= band[1]:
+            verdicts.setdefault(iteration, []).append(row.get("vote_answer") == str(problem.answer))
+    return {iteration: sum(right) / len(right) for iteration, right in verdicts.items()}
 
 
 if __name__ == "__main__":
