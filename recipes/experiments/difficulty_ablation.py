@@ -19,6 +19,7 @@ from study import (
     curve,
     figure_of,
     final,
+    groups_kept,
     raw_runs,
     run_study,
     scores,
@@ -52,6 +53,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
                 "arm": name,
                 **scores(folders),
                 "lost after the peak (points)": f"{losses[name]:pp}",
+                "groups kept (%)": f"{groups_kept(folders):pp}",
                 "reward, first and last step": f"{rewards[0].mean:.2f} to {rewards[-1].mean:.2f}",
             }
         )

@@ -21,6 +21,7 @@ from study import (
     figure_of,
     final,
     gain,
+    groups_kept,
     raw_runs,
     run_study,
     scores,
@@ -56,7 +57,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
             "band": name,
             **scores(folders),
             "gain, sampled (points)": f"{gain(folders, 'sampled pass@1'):pp}",
-            "groups kept (%)": f"{_kept(folders):pp}",
+            "groups kept (%)": f"{groups_kept(folders):pp}",
         }
         for name, folders in runs.items()
     ]
@@ -78,12 +79,6 @@ def study(args: Namespace, bench: Bench) -> Finding:
         )
     }
     return Finding(table, paragraph, figure_of(panels), raw_runs(runs))
-
-
-def _kept(folders) -> OverSeeds:
-    """The share of groups that were trained on, of each seed over its steps."""
-    kept = [[point.value for point in folder.points("serl/gate/frac_kept")] for folder in folders.values()]
-    return OverSeeds(tuple(sum(values) / len(values) for values in kept))
 
 
 def _more(runs, name: str) -> OverSeeds:

@@ -218,6 +218,12 @@ def gain(folders: Mapping[int, RunFolder], metric: str) -> OverSeeds:
     return final(folders, metric) - final(folders, metric, "before")
 
 
+def groups_kept(folders: Mapping[int, RunFolder]) -> OverSeeds:
+    """The share of groups that the gate let through, of each seed over its steps."""
+    kept = [[point.value for point in folder.points("serl/gate/frac_kept")] for folder in folders.values()]
+    return OverSeeds(tuple(statistics.fmean(values) for values in kept))
+
+
 def curve(folders: Mapping[int, RunFolder], key: str) -> tuple[list[int], list[OverSeeds]]:
     """A logged metric by step, where every seed has it."""
     points = [{point.step: point.value for point in folder.points(key)} for folder in folders.values()]
