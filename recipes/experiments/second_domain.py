@@ -15,6 +15,7 @@ from arms import Arm, Bench  # beside this file, like choice_domain and study
 from choice_domain import build_base, rows
 from study import (
     UNGATED,
+    WIDER,
     Finding,
     OverSeeds,
     arms_panel,
@@ -49,6 +50,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
             "eval_file": write_rows(args.output_dir / "data" / "choice_held_out.jsonl", rows(256, "held_out")),
             "answer_type": "choice",
             "max_instruction_length": 128,
+            **WIDER,  # the choices, the same in each problem, make any two alike
             "self_instruct": not args.quick,  # so short a training teaches a base to answer, but not to write
         }
     runs = bench.run([Arm(name, domain | flags) for name, flags in BANDS.items()], args.seeds)
