@@ -86,11 +86,6 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         ) from None
 
 
-def as_asked(prompt: Any, template: PromptTemplate | None) -> Any:
-    """The problem as the model is asked; what is messages already stays as it is."""
-    return template.render(prompt) if template is not None and isinstance(prompt, str) else prompt
-
-
 def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
     """What `from_pretrained` is given for the config, the tokenizer and the weights of the model that the user named."""
     name = str(model_args.model_name_or_path)

@@ -246,7 +246,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     template = load_template(script_args.prompt_template, tokenizer)
     if not isinstance(seeds[0]["prompt"], str):
         template = None  # the prompts are messages already
-    measured = load_measured(script_args, template)
+    measured = load_measured(script_args, template, seeds["prompt"][:])
     if template is not None and not training_args.self_instruct:
         rendered = [template.render(prompt) for prompt in seeds["prompt"]]
         seeds = Dataset.from_dict({**seeds.to_dict(), "prompt": rendered})
@@ -264,11 +264,10 @@ def run(job: Job) -> None:
     measurements = Measurements(trainer, job.script_args, job.measured)
     publishing.describe(trainer, job.script_args, measurements.num_held_out)
     if job.measured:
-        say(f"Measuring the base on {measurements.told} ...")
-        measurements.take("before")
-        trainer.card_facts.scores = measurements.scores()
-        if is_main:
-            measurements.show()
+        if checkpoint:
+            measurements.take_before()  # of the base, which is about to be replaced by the checkpoint
+        else:
+            trainer.add_callback(measurements.at_the_start())
         if job.script_args.num_interim_problems:
             trainer.add_callback(measurements.callback())
     say(f"Training on {len(job.seeds)} unlabelled prompts ..." + (f" (from {checkpoint})" if checkpoint else ""))
@@ -285,7 +284,7 @@ def run(job: Job) -> None:
         trainer.card_facts.scores = measurements.scores()
     if is_main:
         trainer.create_model_card(run_dir.name)
-        seconds = result.metrics["train_runtime"]
+        seconds = result.metrics["train_runtime"] - measurements.seconds_at_the_start
         record = {"train_seconds": seconds, **measurements.record()}
         (run_dir / "evaluation.json").write_text(json.dumps(record, indent=1))
         show(job, run_dir)
