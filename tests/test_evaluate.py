@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,8 @@ def test_several_sets_and_models(tmp_path, capsys):
         (["--datasets", "mth_500"], "error: There is no test set 'mth_500'"),
         (["--models", "no/where"], "error: --models no/where cannot be loaded"),
         (["--use_vllm", "true"], "error: --use_vllm needs vLLM"),
+        (["--chat_template_kwargs", "thinking"], "error: --chat_template_kwargs thinking is no JSON object"),
+        (["--chat_template_kwargs", "[1]"], r"error: --chat_template_kwargs \[1\] is no JSON object"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, flags, message):
@@ -134,3 +137,22 @@ def test_other_settings_do_not_mix(whole):
     with pytest.raises(SystemExit, match=r"is of an evaluation with top_p 0\.95, not 1\.0"):
         recipe.main(flags_for(folder, "--top_p", "1"))
     assert (folder / "tiny/laboratory.jsonl").read_bytes() == before
+
+
+def test_arguments_of_the_chat_template_reach_it_and_are_part_of_the_settings(tmp_path, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "src/serl_trl/tiny/checkpoint", model)
+    template = (model / "chat_template.jinja").read_text()
+    silent = "{% if enable_thinking is defined and not enable_thinking %}" + template + "{% else %}3{% endif %}"
+    (model / "chat_template.jinja").write_text(silent)
+    scores = {}
+    for name, flags in (("asked", ["--chat_template_kwargs", '{"enable_thinking": false}']), ("not asked", [])):
+        recipe.main(
+            ["--models", str(model), "--output_dir", str(tmp_path / name), *SHORT, "--num_samples", "0", *flags]
+        )
+        scores[name] = {row["metric"]: row["mean"] for row in results(tmp_path / name)}
+    recipe.main(["--models", "tiny", "--output_dir", str(tmp_path / "plain"), *SHORT, "--num_samples", "0"])
+    assert scores["asked"] == {row["metric"]: row["mean"] for row in results(tmp_path / "plain")}
+    assert scores["not asked"]["no answer"] == 1  # the model never saw a problem
+    with pytest.raises(SystemExit, match=r"is of an evaluation with chat_template_kwargs"):
+        recipe.main(["--models", str(model), "--output_dir", str(tmp_path / "asked"), *SHORT, "--num_samples", "0"])

@@ -346,3 +346,23 @@ def test_help_explains_every_flag():
     unexplained = [action.dest for action in parser._actions if not action.help]
     assert unexplained == []
     assert "seed_fraction" in parser.format_help()  # no stray % in a help text
+
+
+def test_text_problems_are_put_to_the_model_as_message_seeds_are(tmp_path):
+    """As bare text the built-in model answers none of them, before training and after."""
+    rows, held_out = word_problems(8, "message seeds"), word_problems(4, "held_out")
+    seeds = [{"prompt": [{"role": "user", "content": text}]} for text in rows["prompt"]]
+    problems = [
+        {"problem": text, "answer": answer}
+        for text, answer in zip(held_out["prompt"], held_out["answer"], strict=True)
+    ]
+    for name, lines in (("seeds", seeds), ("problems", problems)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    files = ["--seed_file", str(tmp_path / "seeds.jsonl"), "--eval_file", str(tmp_path / "problems.jsonl")]
+    still = ["--learning_rate", "0", "--num_train_epochs", "1", "--eval_every", "0", "--num_few_shot", "4"]
+    recipe.main([*SHORT, *files, *still, "--output_dir", str(tmp_path / "run")])
+    record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert record["before"] == record["after"]
+    assert record["before"]["no answer"][0] < 0.5
+    _, *filed = [json.loads(line) for line in (tmp_path / "run" / "held_out_before.jsonl").read_text().splitlines()]
+    assert all(row["prompt"][-1]["role"] == "user" for row in filed)
