@@ -53,7 +53,7 @@ class SeRLConfig(GRPOConfig):
             Words that this compares: `"rouge"`, runs of a to z and digits as in rouge-score, or `"unicode"`, for
             instructions in other languages than English.
         min_instruction_words, max_instruction_words (`int`, *optional*, default to `4` and `150`):
-            Bounds on the length of an instruction, in words.
+            Bounds on the length of an instruction, in words; see [`~words.num_words`] for scripts without spaces.
         banned_words (`list[str]`, *optional*):
             Words and phrases that reject an instruction.
         min_vote_share, max_vote_share (`float`, *optional*, default to `0.2` and `0.8`):
