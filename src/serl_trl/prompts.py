@@ -110,12 +110,13 @@ class PromptTemplate:
         return self.user.replace("{instruction}", instruction)  # never str.format: the text is the model's
 
 
-def prompts_of(seeds: datasets.Dataset | Sequence[Any]) -> list[Prompt]:
+def prompts_of(seeds: datasets.Dataset | Sequence[Any], name: str = "Seed") -> list[Prompt]:
     """
     The seeds as a list, each as [`as_prompt`] has it.
 
     Args:
         seeds (`datasets.Dataset` or `Sequence`): A dataset with a column `prompt`, or a list of its values.
+        name (`str`, *optional*, defaults to `"Seed"`): What an error calls one of them.
 
     Raises:
         ValueError: If there is no such column, a seed is no prompt, or some are text and some messages.
@@ -123,12 +124,14 @@ def prompts_of(seeds: datasets.Dataset | Sequence[Any]) -> list[Prompt]:
     if isinstance(seeds, datasets.Dataset):
         if "prompt" not in seeds.column_names:
             others = [name for name in ("messages", *PROMPT_FIELDS) if name in seeds.column_names]
-            remedy = f": seeds.rename_column({others[0]!r}, 'prompt')" if others else ""
-            raise ValueError(f"The seeds have the columns {seeds.column_names}; a column 'prompt' is needed{remedy}.")
+            remedy = f": dataset.rename_column({others[0]!r}, 'prompt')" if others else ""
+            raise ValueError(
+                f"The {name.lower()}s have the columns {seeds.column_names}; a column 'prompt' is needed{remedy}."
+            )
         values = list(seeds["prompt"])
     else:
         values = list(seeds)
-    return as_prompts(values, [f"Seed {i}" for i in range(len(values))])
+    return as_prompts(values, [f"{name} {i}" for i in range(len(values))])
 
 
 def prompts_of_rows(rows: Rows, origin: str) -> list[Prompt]:
@@ -161,7 +164,7 @@ def as_prompts(values: Sequence[Any], places: Sequence[str]) -> list[Prompt]:
     for prompt, place in zip(prompts, places, strict=True):
         if isinstance(prompt, str) != isinstance(prompts[0], str):
             raise ValueError(
-                f"{place} is {_shown(prompt)} and {places[0]} is {_shown(prompts[0])}; give all as text or all as messages."
+                f"{place} is {shown(prompt)} and {places[0]} is {shown(prompts[0])}; give all as text or all as messages."
             )
     return prompts
 
@@ -194,14 +197,14 @@ def as_prompt(value: Any, place: str) -> Prompt:
     if not isinstance(value, list) or not value:
         remedy = " Put the message into a list." if isinstance(value, dict) and "role" in value else ""
         raise ValueError(
-            f"{place} is {_shown(value)}, of the type {type(value).__name__}; a prompt is text, or a list of messages with "
+            f"{place} is {shown(value)}, of the type {type(value).__name__}; a prompt is text, or a list of messages with "
             f"the fields 'role' and 'content'.{remedy}"
         )
     messages = [_as_message(message, place) for message in value]
     last = messages[-1]
     if last["role"] != "user":
         raise ValueError(
-            f"{place} ends with the turn of {last['role']!r}, {_shown(last['content'])}; a prompt ends with what the user "
+            f"{place} ends with the turn of {last['role']!r}, {shown(last['content'])}; a prompt ends with what the user "
             "asks. Leave that turn out."
         )
     _sound_text(last["content"], place, value)
@@ -210,19 +213,19 @@ def as_prompt(value: Any, place: str) -> Prompt:
 
 def _as_message(message: Any, place: str) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
-        raise ValueError(f"{place} has the message {_shown(message)}; a message has the fields 'role' and 'content'.")
+        raise ValueError(f"{place} has the message {shown(message)}; a message has the fields 'role' and 'content'.")
     content = message["content"]
     if isinstance(content, list):
         for block in content:
             kind = block.get("type") if isinstance(block, dict) else type(block).__name__
             if kind != "text" or not isinstance(block.get("text"), str):
                 raise ValueError(
-                    f"{place} has a content block of the type {kind!r}, {_shown(block)}; SeRL trains language models on text "
+                    f"{place} has a content block of the type {kind!r}, {shown(block)}; SeRL trains language models on text "
                     "alone. Give blocks of the type 'text', or the text itself."
                 )
         content = "".join(block["text"] for block in content)
     elif not (isinstance(content, str) or (content is None and message.get("tool_calls"))):
-        raise ValueError(f"{place} has the content {_shown(content)} in a message; give text.")
+        raise ValueError(f"{place} has the content {shown(content)} in a message; give text.")
     fields = {name: field for name, field in message.items() if field is not None}
     return {**fields, "content": content if content is None else _writable(content, place)}
 
@@ -230,7 +233,7 @@ def _as_message(message: Any, place: str) -> dict[str, Any]:
 def _sound_text(text: str, place: str, value: Any) -> str:
     """The text, if it says anything and can be written down."""
     if all(char.isspace() or unicodedata.category(char) in ("Cf", "Cc") for char in text):
-        raise ValueError(f"{place} is empty: {_shown(value)}. Remove it.")
+        raise ValueError(f"{place} is empty: {shown(value)}. Remove it.")
     return _writable(text, place)
 
 
@@ -243,7 +246,7 @@ def _writable(text: str, place: str) -> str:
     return text
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value on one line, not too long for an error."""
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:120]} ..."

@@ -136,6 +136,7 @@ class SelfInstructDataset(Dataset):
         further_filters: Sequence[InstructionFilter] = (),
     ) -> "SelfInstructDataset":
         """The dataset that a [`SeRLConfig`] describes, with `further_filters` after those of the configuration."""
+        seeds = prompts_of(seeds)  # what is wrong with them is said before an embedding model is loaded
         index = NoveltyIndex(args.novelty_threshold, args.novelty_tokenizer)
         filters: list[InstructionFilter] = [
             LengthFilter(args.min_instruction_words, args.max_instruction_words),
