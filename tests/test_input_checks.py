@@ -2,13 +2,14 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedModel
 
 from serl_trl import SelfInstructDataset, SeRLConfig, SeRLTrainer
-from serl_trl.input_checks import check_lengths, check_rendering, checked_datasets, may_be_long
+from serl_trl.input_checks import check_lengths, check_rendering, checked_datasets, context_of, may_be_long
 from serl_trl.prompts import PromptTemplate
 from serl_trl.tiny import CHECKPOINT
 
@@ -215,6 +216,16 @@ def test_prompts_longer_than_the_context(no_weights, caplog):
     assert re.search(
         rf"longest prompt has {number} tokens.*max_completion_length={1024 - number} would fit", caplog.text
     )
+
+
+def test_the_context_is_the_models_or_vllms():
+    args = SimpleNamespace(model_init_kwargs=None, trust_remote_code=False, use_vllm=False, vllm_max_model_length=300)
+    assert context_of(str(CHECKPOINT), args) == 1024
+    args.use_vllm = True
+    assert context_of(str(CHECKPOINT), args) == 300
+    args.vllm_max_model_length = None
+    assert context_of(str(CHECKPOINT), args) == 1024
+    assert context_of("nowhere/at-all", args) is None
 
 
 def test_only_long_prompts_are_tokenised():

@@ -326,7 +326,7 @@ def test_questions_are_counted_once_for_a_request():
     seeds = [
         [{"role": "system", "content": system}, {"role": "user", "content": "What is 1 + 1?"}] for system in ("a", "b")
     ]
-    with pytest.raises(ValueError, match="There are 1 different seeds, fewer than num_few_shot=2"):
+    with pytest.raises(ValueError, match="There are 1 different questions, put by 2 seeds, fewer than num_few_shot=2"):
         SelfInstructDataset(seeds, num_few_shot=2)
 
 

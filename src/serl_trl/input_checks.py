@@ -170,13 +170,14 @@ def _check_prompts(prompts: list[Prompt], args: Any, model: Any, tokenizer: Any 
 
 
 def context_of(model: Any, args: Any) -> int | None:
-    """Most tokens of a prompt and its answer, as the model's configuration has it; none if it is not to be had."""
+    """Most tokens of a prompt and its answer, by the model's configuration and vLLM's; none if that is not to be had."""
     try:
         config = AutoConfig.from_pretrained(model, **_source(args)) if isinstance(model, str) else model.config
     except (OSError, ValueError):
         return None  # TRL says what is wrong with the model
-    context = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return context if isinstance(context, int) and context > 0 else None
+    limits = [getattr(config.get_text_config(), "max_position_embeddings", None)]
+    limits += [args.vllm_max_model_length] if args.use_vllm else []
+    return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
 
 
 def _tokenizer_of(model: Any, args: Any) -> Any | None:

@@ -55,6 +55,16 @@ class SeedPrompts:
         """Each question once, in the order of the seeds."""
         return list(self._by_question)
 
+    def check_request(self, num_few_shot: int) -> None:
+        """Raises a ValueError if there are fewer questions than a request for a new one shows."""
+        num_questions, num_prompts = len(self._by_question), sum(map(len, self._by_question.values()))
+        if num_questions < num_few_shot:
+            what = "seeds" if num_questions == num_prompts else f"questions, put by {num_prompts} seeds"
+            raise ValueError(
+                f"There are {num_questions} different {what}, fewer than num_few_shot={num_few_shot} that a request shows; add "
+                "seeds or lower num_few_shot."
+            )
+
     def __contains__(self, question: str) -> bool:
         return question in self._by_question
 

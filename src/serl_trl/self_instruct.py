@@ -102,11 +102,7 @@ class SelfInstructDataset(Dataset):
         self._seed_prompts = SeedPrompts(self.seeds, prompt_template)
         seed_texts = self._seed_prompts.questions
         self._ancestors = {text: text for text in seed_texts}  # the seed of each instruction
-        if len(seed_texts) < num_few_shot:
-            raise ValueError(
-                f"There are {len(seed_texts)} different seeds, fewer than num_few_shot={num_few_shot} that a prompt shows; "
-                "add seeds or lower num_few_shot."
-            )
+        self._seed_prompts.check_request(num_few_shot)
         self.num_instructions = num_instructions
         self.num_few_shot = num_few_shot
         self.seed_fraction = seed_fraction
