@@ -46,16 +46,15 @@ class Judge:
 
     def __init__(self, name: str, max_new_tokens: int, batch_size: int) -> None:
         from recipe_inputs import load_standalone  # beside this file
+        from serl_trl.decoding import Sampling
+        from serl_trl.engines import transformers_engine
 
-        self.sizes = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
         self.replies: dict[str, str] = {}
-        self.model, self.tokenizer = load_standalone(name, "--judge")
-        self.model.eval()
+        model, self.tokenizer = load_standalone(name, "--judge")
+        self.engine, self.sampling = transformers_engine(model, self.tokenizer, batch_size), Sampling(max_new_tokens)
 
     def __call__(self, prompts: list[Any]) -> list[str]:
-        from serl_trl.engines import generate
-
-        replies = [text for text, _ in generate(self.model, self.tokenizer, prompts, do_sample=False, **self.sizes)]
+        replies = [text for text, _ in self.engine(prompts, self.sampling)]
         self.replies |= {str(prompt): reply for prompt, reply in zip(prompts, replies, strict=True)}
         return replies
 

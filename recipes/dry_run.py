@@ -13,12 +13,13 @@ from trl import ModelConfig, get_peft_config
 
 from measuring import load_measured  # beside this file, like the next
 from plan_arguments import PlanArguments, device_bytes, launch_of  # beside this file, like recipe_inputs
-from recipe_inputs import as_asked, check_num_votes, load_seeds, load_template, source_of
+from recipe_inputs import check_num_votes, load_seeds, load_template, source_of
 from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes, communication, readable
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
 from serl_trl.input_checks import check_rendering
 from serl_trl.memory_model import Memory, memory, vllm_memory
+from serl_trl.prompts import put_to_policy
 from serl_trl.work_plan import ACCEPTED, WorkPlan
 
 
@@ -120,7 +121,7 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
         notes.append(f"Prompts are taken to have {PAPER_PROMPT_TOKENS} tokens, as at most in the paper.")
     else:
         template = load_template(script_args.prompt_template, tokenizer)
-        asked = [as_asked(prompt, template) for prompt in seeds]
+        asked = [put_to_policy(prompt, template) for prompt in seeds]
         check_rendering(asked, tokenizer, training_args.chat_template_kwargs)
         prompt_tokens = longest_prompt(seeds, template, tokenizer)
         notes.append("Prompts are taken to be as long as the longest given; --plan_prompt_tokens plans for others.")

@@ -10,6 +10,7 @@ Parquet file with the fields 'problem' (or 'prompt', 'question') and 'answer'. T
 results.csv, and for each model and test set a file with all completions. The same command again goes on where it was.
 """
 
+import contextlib
 import csv
 import json
 import re
@@ -26,7 +27,6 @@ from trl import TrlParser
 
 from recipe_inputs import (  # beside this file
     MODEL_ALIASES,
-    as_asked,
     check_standalone,
     load_standalone,
     load_template,
@@ -37,6 +37,7 @@ from serl_trl.benchmarks import BENCHMARKS, Problems, load_problems
 from serl_trl.engines import Engine, transformers_engine, vllm_engine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.files import written_whole
+from serl_trl.prompts import put_to_policy
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
@@ -75,11 +76,31 @@ class EvaluationArguments:
             "help": "As in serl_math.py: YAML file with 'user', 'system', 'examples'. Default: the bare problem."
         },
     )
+    chat_template_kwargs: dict | str | None = field(
+        default=None,
+        metadata={
+            "help": "Arguments of the chat template as JSON, such as '{\"enable_thinking\": false}': those of the training."
+        },
+    )
     seed: int = field(default=0, metadata={"help": "Of the samples."})
     dtype: str | None = field(default=None, metadata={"help": "Of the weights: float32, bfloat16. Default: as saved."})
     use_vllm: bool = field(default=False, metadata={"help": "Whether vLLM generates, in a single process."})
     vllm_tensor_parallel_size: int = field(default=1, metadata={"help": "GPUs that vLLM spreads a model over."})
     vllm_gpu_memory_utilization: float = field(default=0.9, metadata={"help": "Share of a GPU that vLLM takes."})
+
+    def __post_init__(self):
+        with contextlib.suppress(ValueError, TypeError):
+            self.chat_template_kwargs = json.loads(self.chat_template_kwargs)  # type: ignore[arg-type]
+        if self.chat_template_kwargs is not None and not isinstance(self.chat_template_kwargs, dict):
+            raise ValueError(
+                f"--chat_template_kwargs {self.chat_template_kwargs} is no JSON object; give one such as "
+                "'{\"enable_thinking\": false}'."
+            )
+
+    @property
+    def template_kwargs(self) -> dict[str, Any]:
+        """Arguments of the chat template."""
+        return self.chat_template_kwargs if isinstance(self.chat_template_kwargs, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -107,7 +128,8 @@ def load_engine(name: str, args: EvaluationArguments) -> tuple[Engine, Any]:
     """What completes prompts, and the tokenizer."""
     if not args.use_vllm:
         model, tokenizer = load_standalone(name, "--models", args.dtype)
-        return transformers_engine(model.to(PartialState().device), tokenizer, args.batch_size), tokenizer
+        model = model.to(PartialState().device)
+        return transformers_engine(model, tokenizer, args.batch_size, args.template_kwargs), tokenizer
     if PartialState().num_processes > 1:
         raise ValueError("--use_vllm runs in one process: start it with python, and use --vllm_tensor_parallel_size.")
     try:
@@ -121,13 +143,13 @@ def load_engine(name: str, args: EvaluationArguments) -> tuple[Engine, Any]:
         gpu_memory_utilization=args.vllm_gpu_memory_utilization,
         seed=args.seed,
     )
-    return vllm_engine(llm), llm.get_tokenizer()
+    return vllm_engine(llm, args.template_kwargs), llm.get_tokenizer()
 
 
 def measured(name: str, sets: list[Problems], args: EvaluationArguments) -> Iterator[Result]:
     """The results of one model on each set, and on each part of it, as they come."""
     asked = [prompt for problems in sets for prompt in problems.prompts]
-    check_standalone(name, "--models", asked, args.prompt_template)
+    check_standalone(name, "--models", asked, args.prompt_template, **args.template_kwargs)
     engine, tokenizer = load_engine(name, args)
     template = load_template(args.prompt_template, tokenizer)
     folder = Path(args.output_dir) / file_name(name)
@@ -135,7 +157,7 @@ def measured(name: str, sets: list[Problems], args: EvaluationArguments) -> Iter
         PartialState().print(f"{name} on {len(problems.prompts)} problems of {problems.name} ...")
         report = evaluate(
             engine,
-            [as_asked(prompt, template) for prompt in problems.prompts],
+            [put_to_policy(prompt, template) for prompt in problems.prompts],
             problems.answers,
             answer_type=problems.answer_type,
             num_samples=args.num_samples,

@@ -1,28 +1,37 @@
 """What serl_math.py measures a policy on: labelled problems that training never sees, before it, meanwhile and after."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from transformers import TrainerCallback
 
-from recipe_inputs import as_asked  # beside this file
 from serl_trl import SeRLTrainer
 from serl_trl.benchmarks import Problems, load_problems
 from serl_trl.callbacks import EvaluationCallback
-from serl_trl.engines import transformers_engine
+from serl_trl.engines import TransformersEngine
 from serl_trl.evaluation import EvaluationReport, evaluate, print_table
 from serl_trl.generation import whole_model
-from serl_trl.prompts import PromptTemplate
+from serl_trl.prompts import Prompt, PromptTemplate, put_to_policy, shared_lead
 from serl_trl.tiny import word_problems
 
 
 HELD_OUT = ""  # name of the set of the run's own domain; those that are watched have the names of their files
 
 
-def load_measured(script_args: Any, template: PromptTemplate | None = None) -> list[Problems]:
+def load_measured(
+    script_args: Any, template: PromptTemplate | None = None, seeds: Sequence[Prompt] = ()
+) -> list[Problems]:
     """
     The labelled sets, as the policy is asked: first, if there is one, that of the run's own domain, then those that are watched.
+
+    Args:
+        script_args: The settings of the recipe.
+        template ([`PromptTemplate`], *optional*): How problems that are texts are put to the policy.
+        seeds (`Sequence`, *optional*): The prompts of the run. Where they are messages, texts are asked as they are.
 
     Raises:
         ValueError: If one cannot be loaded, or two have the same name.
@@ -37,8 +46,10 @@ def load_measured(script_args: Any, template: PromptTemplate | None = None) -> l
     names = [problems.name for problems in sets]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"--watched_sets has two sets of the name {', '.join(sorted(twice))}; rename a file.")
+    lead = shared_lead(seeds)
     return [
-        replace(problems, prompts=[as_asked(prompt, template) for prompt in problems.prompts]) for problems in sets
+        replace(problems, prompts=[put_to_policy(prompt, template, lead) for prompt in problems.prompts])
+        for problems in sets
     ]
 
 
@@ -56,6 +67,7 @@ class Measurements:
         self.trainer, self.script_args, self.sets = trainer, script_args, sets
         self.max_new_tokens: Any = trainer.args.max_completion_length
         self.reports: dict[str, dict[str, EvaluationReport]] = {problems.name: {} for problems in sets}
+        self.seconds_at_the_start = 0.0  # what measuring the base took of the time of training
 
     def take(self, when: str) -> None:
         """Measures all problems of all sets `"before"` or `"after"`; completions go into the run folder."""
@@ -64,6 +76,19 @@ class Measurements:
             file = run_dir / (f"held_out_{problems.name}_{when}.jsonl" if problems.name else f"held_out_{when}.jsonl")
             report = self._measure(problems, len(problems.prompts), args.num_eval_samples, file)
             self.reports[problems.name][when] = report
+
+    def take_before(self) -> None:
+        """Measures the base, and tells of it."""
+        trainer = self.trainer
+        trainer.accelerator.print(f"Measuring the base on {self.told} ...")
+        self.take("before")
+        trainer.card_facts.scores = self.scores()
+        if trainer.is_world_process_zero():
+            self.show()
+
+    def at_the_start(self) -> "MeasureBase":
+        """What measures the base as training begins."""
+        return MeasureBase(self)
 
     def callback(self) -> EvaluationCallback:
         """What measures some problems of each set while the policy is trained."""
@@ -108,7 +133,7 @@ class Measurements:
         batch_size = self.script_args.eval_batch_size
         with whole_model(self.trainer) as model:
             return evaluate(
-                transformers_engine(model, self.trainer.processing_class, batch_size),
+                TransformersEngine(model, self.trainer.decoding, batch_size),
                 problems.prompts[:num_problems],
                 problems.answers[:num_problems],
                 answer_type=problems.answer_type,
@@ -117,3 +142,21 @@ class Measurements:
                 batch_size=batch_size,
                 file=file,
             )
+
+
+class MeasureBase(TrainerCallback):
+    """
+    Measures the base as training begins.
+
+    By then the model is wrapped, cast and sharded as it will be afterwards. Before, DeepSpeed and mixed precision would have it
+    compute in another precision, and the base would not be the model that is trained.
+    """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.measurements = measurements
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.global_step == 0:
+            start = time.perf_counter()
+            self.measurements.take_before()
+            self.measurements.seconds_at_the_start = time.perf_counter() - start

@@ -15,7 +15,7 @@ from trl import ModelConfig
 from serl_trl.backends import check_vllm
 from serl_trl.files import Rows, read_rows
 from serl_trl.input_checks import check_rendering
-from serl_trl.prompts import PROMPT_FIELDS, PromptTemplate, instruction_text, prompts_of_rows
+from serl_trl.prompts import PROMPT_FIELDS, PromptTemplate, instruction_text, prompts_of_rows, put_to_policy
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
@@ -112,11 +112,6 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         ) from None
 
 
-def as_asked(prompt: Any, template: PromptTemplate | None) -> Any:
-    """The problem as the model is asked; what is messages already stays as it is."""
-    return template.render(prompt) if template is not None and isinstance(prompt, str) else prompt
-
-
 def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
     """What `from_pretrained` is given for the config, the tokenizer and the weights of the model that the user named."""
     name = str(model_args.model_name_or_path)
@@ -176,7 +171,7 @@ def check_standalone(name: str, flag: str, prompts: list[Any], template_path: st
     except (OSError, ValueError) as error:
         raise _unloadable(name, flag, error) from None
     template = load_template(template_path, tokenizer)
-    check_rendering([as_asked(prompt, template) for prompt in prompts], tokenizer, kwargs)
+    check_rendering([put_to_policy(prompt, template) for prompt in prompts], tokenizer, kwargs)
 
 
 def load_standalone(name: str, flag: str, dtype: str | None = None) -> tuple[Any, Any]:

@@ -38,7 +38,6 @@ import publishing
 from measuring import Measurements, load_measured
 from plan_arguments import PlanArguments, planned
 from recipe_inputs import (
-    as_asked,
     check_eval_strategy,
     check_num_votes,
     load_model,
@@ -60,6 +59,7 @@ from serl_trl.filters import check_filters
 from serl_trl.hub_trainer import HubError
 from serl_trl.input_checks import check_rendering, checked_datasets
 from serl_trl.page import page_or_warning
+from serl_trl.prompts import prompts_of, put_to_policy
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.run_record import write_run_record
 from serl_trl.shortage import TooFewInstructionsError
@@ -256,11 +256,11 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     template = load_template(script_args.prompt_template, tokenizer)
     if not isinstance(seeds[0]["prompt"], str):
         template = None  # the prompts are messages already
-    measured = load_measured(script_args, template)
+    measured = load_measured(script_args, template, prompts_of(seeds))
     if training_args.self_instruct:
         dataset: Any = SelfInstructDataset.from_config(seeds, training_args, template, filters)
     else:
-        rendered = [as_asked(prompt, template) for prompt in seeds["prompt"]]
+        rendered = [put_to_policy(prompt, template) for prompt in seeds["prompt"]]
         dataset = Dataset.from_dict({**seeds.to_dict(), "prompt": rendered})
     # nothing but the names of the model is loaded yet, and from here on nothing can be wrong with what was given
     source = source_of(model_args, training_args)["pretrained_model_name_or_path"]
@@ -282,11 +282,10 @@ def run(job: Job) -> None:
     measurements = Measurements(trainer, job.script_args, job.measured)
     publishing.describe(trainer, job.script_args, measurements.num_held_out)
     if job.measured:
-        say(f"Measuring the base on {measurements.told} ...")
-        measurements.take("before")
-        trainer.card_facts.scores = measurements.scores()
-        if is_main:
-            measurements.show()
+        if checkpoint:
+            measurements.take_before()  # of the base, which is about to be replaced by the checkpoint
+        else:
+            trainer.add_callback(measurements.at_the_start())
         if job.script_args.num_interim_problems:
             trainer.add_callback(measurements.callback())
     say(f"Training on {len(job.seeds)} unlabelled prompts ..." + (f" (from {checkpoint})" if checkpoint else ""))
@@ -303,7 +302,7 @@ def run(job: Job) -> None:
         trainer.card_facts.scores = measurements.scores()
     if is_main:
         trainer.create_model_card(run_dir.name)
-        seconds = result.metrics["train_runtime"]
+        seconds = result.metrics["train_runtime"] - measurements.seconds_at_the_start
         record = {"train_seconds": seconds, **measurements.record()}
         (run_dir / "evaluation.json").write_text(json.dumps(record, indent=1))
         show(job, run_dir)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from serl_trl.engines import Sampling, generate, transformers_engine, vllm_engine
+from serl_trl.decoding import Decoding, Sampling
+from serl_trl.engines import VLLMEngine, transformers_engine
 from serl_trl.tiny import CHECKPOINT, word_problems
 
 
@@ -31,9 +32,14 @@ def test_completing_leaves_no_trace_and_repeats(policy):
 
 
 def test_temperature_zero_is_greedy(policy):
-    engine = transformers_engine(*policy)
-    expected = generate(*policy, prompts(4), batch_size=4, max_new_tokens=20, do_sample=False)
-    assert engine(prompts(4), Sampling(20, seed=1)) == engine(prompts(4), Sampling(20, seed=2)) == expected
+    engine, (model, tokenizer) = transformers_engine(*policy), policy
+    [(text, length)] = engine(prompts(1), Sampling(20, seed=1))
+    assert engine(prompts(1), Sampling(20, seed=2)) == [(text, length)]
+    ids = tokenizer.apply_chat_template(prompts(1)[0], add_generation_prompt=True, return_dict=True)["input_ids"]
+    for _ in range(length):  # by hand: the likeliest token, again and again
+        ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+    assert tokenizer.decode(ids[-length:], skip_special_tokens=True) == text
+    assert ids[-1] == tokenizer.eos_token_id
 
 
 def test_greedy_completions_do_not_depend_on_the_batch(policy):
@@ -41,32 +47,23 @@ def test_greedy_completions_do_not_depend_on_the_batch(policy):
     assert alone == together
 
 
-def test_a_checkpoints_own_sampling_settings_do_not_interfere(policy):
-    model = policy[0]
-    before = model.generation_config.top_k
-    model.generation_config.top_k = 1  # would make every sample the greedy one
-    try:
-        texts = transformers_engine(*policy)(prompts(1) * 32, Sampling(30, temperature=2.0))
-    finally:
-        model.generation_config.top_k = before
-    assert len({text for text, _ in texts}) > 1
-
-
-def test_what_vllm_is_asked_for(monkeypatch):
-    """Against vLLM's side of the interface as it is written down here: vLLM itself has not run this engine yet."""
+def test_what_vllm_is_asked_for(policy, monkeypatch):
+    """Against vLLM's side of the interface as it is written down here; tests/test_vllm.py runs the real one."""
     asked = []
 
     class LLM:
-        def chat(self, messages, params, use_tqdm):
-            asked.append((messages, params))
+        def generate(self, asked_prompts, params, use_tqdm):
+            asked.append((asked_prompts, params))
             output = types.SimpleNamespace(text="\\boxed{1}", token_ids=[5, 6, 7])
-            return [types.SimpleNamespace(outputs=[output])] * len(messages)
+            return [types.SimpleNamespace(outputs=[output])] * len(asked_prompts)
 
     vllm = types.ModuleType("vllm")
     vllm.SamplingParams = lambda **settings: settings
     monkeypatch.setitem(sys.modules, "vllm", vllm)
-    found = vllm_engine(LLM())(prompts(2), Sampling(9, temperature=0.7, top_p=0.9, seed=4))
+    decoding = Decoding(policy[1], (1, 9))
+    found = VLLMEngine(LLM(), decoding)(prompts(2), Sampling(9, temperature=0.7, top_p=0.9, seed=4))
     assert found == [("\\boxed{1}", 3)] * 2
-    [(messages, params)] = asked
-    assert messages == prompts(2)
-    assert params == [{"max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "seed": seed} for seed in (4, 5)]
+    [(asked_prompts, params)] = asked
+    assert asked_prompts == [{"prompt_token_ids": ids} for ids in decoding.prompt_ids(prompts(2))]
+    expected = {"max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "stop_token_ids": [1, 9]}
+    assert params == [{**expected, "seed": seed} for seed in (4, 5)]

@@ -18,14 +18,16 @@ from typing import Any
 from arms import Bench  # beside this file, like study
 from study import Finding, OverSeeds, figure_of, run_study, study_arguments
 
-from recipe_inputs import as_asked, load_standalone, load_template
+from recipe_inputs import load_standalone, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward
 from serl_trl.benchmarks import Problems, load_problems
+from serl_trl.decoding import Sampling
 from serl_trl.diagnostics import reward_alignment
-from serl_trl.engines import generate, transformers_engine
+from serl_trl.engines import Engine, transformers_engine
 from serl_trl.evaluation import evaluate
 from serl_trl.filters import is_in_band
 from serl_trl.judge import JudgeReward
+from serl_trl.prompts import put_to_policy
 from serl_trl.tiny import word_problems
 
 
@@ -43,7 +45,8 @@ def study(args: Namespace, bench: Bench) -> Finding:
         args.num_problems, args.max_num_votes = min(args.num_problems, 16), min(args.max_num_votes, 8)
     model, tokenizer = load_standalone(args.model, "--model")
     template = load_template(args.prompt_template, tokenizer)
-    by_seed = [measured(args, seed, model, tokenizer, template) for seed in args.seeds]
+    engine = transformers_engine(model, tokenizer, args.batch_size)
+    by_seed = [measured(args, seed, engine, template) for seed in args.seeds]
     names = dict.fromkeys(name for found in by_seed for name in found)
     figures = {name: OverSeeds(tuple(found[name] for found in by_seed if name in found)) for name in names}
     rows = [{"": name, "mean and 95 % interval": f"{value:.3f}"} for name, value in figures.items()]
@@ -88,14 +91,14 @@ def problems_of(args: Namespace, seed: int) -> Problems:
     return Problems("laboratory", problems["prompt"][:], problems["answer"][:], "math", [])
 
 
-def measured(args: Namespace, seed: int, model: Any, tokenizer: Any, template: Any) -> dict[str, float]:
+def measured(args: Namespace, seed: int, engine: Engine, template: Any) -> dict[str, float]:
     """Cosines and accuracies of one seed."""
     problems = problems_of(args, seed)
-    prompts = [as_asked(prompt, template) for prompt in problems.prompts]
+    prompts = [put_to_policy(prompt, template) for prompt in problems.prompts]
     name = "".join(char if char.isalnum() else "_" for char in str(args.model))
     file = args.output_dir / "alignment" / f"{name}_{problems.name}_{seed}.jsonl"
     evaluate(
-        transformers_engine(model, tokenizer, args.batch_size),
+        engine,
         prompts,
         problems.answers,
         answer_type=problems.answer_type,
@@ -127,7 +130,7 @@ def measured(args: Namespace, seed: int, model: Any, tokenizer: Any, template: A
     return (
         found
         | by_share(groups, true_rewards, vote, votes_of(args))
-        | judged(args, groups, prompts, true_rewards, vote, model, tokenizer)
+        | judged(args, groups, prompts, true_rewards, vote, engine)
     )
 
 
@@ -160,14 +163,12 @@ def judged(
     prompts: list,
     true_rewards: list,
     vote: MajorityVoteReward,
-    model: Any,
-    tokenizer: Any,
+    engine: Engine,
 ) -> dict[str, float]:
     """How the model's own verdicts on completions in the band agree with the truth; one without a verdict counts as 0."""
 
     def ask(requests: list[Any]) -> list[str]:
-        replies = generate(model, tokenizer, requests, batch_size=args.batch_size, max_new_tokens=8, do_sample=False)
-        return [text for text, _ in replies]
+        return [text for text, _ in engine(requests, Sampling(max_new_tokens=8))]
 
     size = votes_of(args)
     inside = [i for i, group in enumerate(groups) if is_in_band(vote.vote(group[:size]).share, *BAND)]

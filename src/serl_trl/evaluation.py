@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .answers import extract_answer, is_equivalent
-from .engines import Engine, Generated, Sampling
+from .decoding import Generated, Sampling
+from .engines import Engine
 from .metrics import MeanWithInterval, mean_with_interval, pass_at_k
 from .prompts import Prompt
 from .records import Records
@@ -93,7 +94,9 @@ def evaluate(
     of its own, so the figures depend neither on the number of processes nor on where a run was interrupted.
 
     Args:
-        engine (`Engine`): What completes prompts: [`transformers_engine`] or [`vllm_engine`].
+        engine (`Engine`):
+            What completes prompts: [`transformers_engine`] or [`vllm_engine`]. If it has an attribute `settings`, a `file` of
+            completions with other settings is refused.
         prompts (`Sequence`): P prompts, strings or messages.
         answers (`Sequence[str]`): The P true answers.
         answer_type (`str`, *optional*, defaults to `"math"`): How answers are extracted and compared.
@@ -126,6 +129,7 @@ def evaluate(
         "batch_size": batch_size,
         "seed": seed,
         "answer_type": answer_type,
+        **getattr(engine, "settings", {}),
     }
     state = PartialState()
     records = Records(None if file is None else Path(file), settings, prompts, answers, state)

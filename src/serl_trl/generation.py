@@ -39,11 +39,19 @@ def model_mode(model: Any, *, training: bool) -> Iterator[None]:
 
 @contextmanager
 def whole_model(trainer: Any) -> Iterator[Any]:
-    """The policy without wrappers, to generate with; under ZeRO-3 all of its parameters are on every process meanwhile."""
+    """
+    The policy without wrappers, to generate with, in the precision in which it is trained.
+
+    Before training nothing has been wrapped yet, so autocast is on for the whole block. Under ZeRO-3 all of the parameters are
+    on every process meanwhile.
+    """
     kwargs = trainer.args.gradient_checkpointing_kwargs
-    with unwrap_model_for_generation(
-        trainer.model_wrapped, trainer.accelerator, gradient_checkpointing_kwargs=kwargs
-    ) as model:
+    with (
+        trainer.accelerator.autocast(),
+        unwrap_model_for_generation(
+            trainer.model_wrapped, trainer.accelerator, gradient_checkpointing_kwargs=kwargs
+        ) as model,
+    ):
         yield model
 
 
@@ -69,7 +77,6 @@ def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Repl
     accelerator, tokenizer = trainer.accelerator, trainer._tokenizer
     local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
     with (
-        model_mode(trainer.model, training=False),
         isolated_random_state(sampling_seed(trainer, seed)),
         _sampling(
             trainer,

@@ -7,6 +7,7 @@ from typing import Any
 from datasets import Dataset
 from transformers import AutoConfig, AutoTokenizer
 
+from .decoding import Decoding
 from .prompts import Prompt, prompts_of, shown
 from .self_instruct import SelfInstructDataset
 
@@ -40,11 +41,10 @@ def check_rendering(
             f"The prompts are messages, such as {shown(next(iter(shapes.values())))}, and the tokenizer has no chat template. "
             "Give them as text, or take a tokenizer with one."
         )
+    decoding = _decoding(tokenizer, chat_template_kwargs)
     for messages in shapes.values():
         try:
-            tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **(chat_template_kwargs or {})
-            )
+            decoding.prompt_ids([messages])
         except Exception as error:  # templates raise jinja's errors, and whatever Python raises in them
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             roles = [message["role"] for message in messages]
@@ -57,7 +57,11 @@ def check_rendering(
 
 
 def check_lengths(
-    prompts: Sequence[Prompt], tokenizer: Any, context: int, max_completion_length: int | None = None, **kwargs: Any
+    prompts: Sequence[Prompt],
+    tokenizer: Any,
+    context: int,
+    max_completion_length: int | None = None,
+    chat_template_kwargs: dict[str, Any] | None = None,
 ) -> None:
     """
     Compares prompts with the context of the model; warns if the longest answer would go beyond it.
@@ -67,19 +71,14 @@ def check_lengths(
         tokenizer ([`~transformers.PreTrainedTokenizerBase`]): The tokenizer.
         context (`int`): Most tokens of a prompt and its answer.
         max_completion_length (`int`, *optional*): Most tokens of an answer.
-        **kwargs: For the chat template.
+        chat_template_kwargs (`dict[str, Any]`, *optional*): As in [`~trl.GRPOConfig`].
 
     Raises:
         ValueError: If a prompt alone fills the context.
     """
-    longest = 0
+    longest, decoding = 0, _decoding(tokenizer, chat_template_kwargs)
     for i in may_be_long(prompts, context - (max_completion_length or 0)):
-        prompt = prompts[i]
-        if isinstance(prompt, str):
-            number = len(tokenizer(prompt)["input_ids"])
-        else:
-            encoded = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True, **kwargs)
-            number = len(encoded["input_ids"])
+        prompt, number = prompts[i], len(decoding.prompt_ids([prompts[i]])[0])
         if number >= context:
             raise ValueError(
                 f"Prompt {i}, {shown(prompt)}, has {number} tokens, and the model's context of {context} has no room for an "
@@ -91,6 +90,11 @@ def check_lengths(
             f"The longest prompt has {longest} tokens, so that with max_completion_length={max_completion_length} its answer "
             f"can go beyond the model's context of {context}. max_completion_length={context - longest} would fit."
         )
+
+
+def _decoding(tokenizer: Any, chat_template_kwargs: dict[str, Any] | None) -> Decoding:
+    """The rules by which prompts become tokens; where text ends does not matter here."""
+    return Decoding(getattr(tokenizer, "tokenizer", tokenizer), (), chat_template_kwargs or {})
 
 
 def may_be_long(prompts: Sequence[Prompt], num_tokens: int) -> list[int]:
@@ -166,7 +170,7 @@ def _check_prompts(prompts: list[Prompt], args: Any, model: Any, tokenizer: Any 
         return  # TRL says what is wrong with the model
     check_rendering(prompts, tokenizer, args.chat_template_kwargs)
     if is_long and context is not None:
-        check_lengths(prompts, tokenizer, context, length, **(args.chat_template_kwargs or {}))
+        check_lengths(prompts, tokenizer, context, length, args.chat_template_kwargs)
 
 
 def context_of(model: Any, args: Any) -> int | None:

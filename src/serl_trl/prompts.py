@@ -1,6 +1,7 @@
 """What the policy is asked: few-shot requests and prompt templates."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -255,3 +256,50 @@ def shown(value: Any) -> str:
 def instruction_text(prompt: Prompt) -> str:
     """The instruction in a prompt: all of a text, of messages the content of the last, which is the user's."""
     return prompt if isinstance(prompt, str) else prompt[-1]["content"]
+
+
+def shared_lead(prompts: Sequence[Prompt]) -> list[dict[str, str]] | None:
+    """
+    The turns before the last that most prompts have: a system text, worked examples.
+
+    Args:
+        prompts (`Sequence`): Texts or messages.
+
+    Returns:
+        `list[dict[str, str]]`, *optional*: The turns that more than half of the prompts begin with, else none of them;
+        `None` where the prompts are texts.
+
+    Example:
+
+    ```python
+    >>> system = {"role": "system", "content": "Be brief."}
+    >>> shared_lead([[system, {"role": "user", "content": "1+1?"}], [system, {"role": "user", "content": "2+2?"}]])
+    [{'role': 'system', 'content': 'Be brief.'}]
+
+    ```
+    """
+    leads = [prompt[:-1] for prompt in prompts if not isinstance(prompt, str)]
+    if not leads:
+        return None
+    [(most_common, num)] = Counter(map(repr, leads)).most_common(1)
+    lead = next(lead for lead in leads if repr(lead) == most_common)
+    return list(lead) if 2 * num > len(prompts) else []
+
+
+def put_to_policy(
+    problem: Prompt, template: PromptTemplate | None, lead: Sequence[dict[str, str]] | None = None
+) -> Prompt:
+    """
+    A problem as the policy is asked it.
+
+    Args:
+        problem (`str` or `list[dict[str, str]]`): The problem. Messages stay as they are.
+        template ([`PromptTemplate`], *optional*): What a text is rendered with.
+        lead (`Sequence[dict[str, str]]`, *optional*):
+            Without a template, the turns before the user's, from [`shared_lead`]; `None` leaves a text a text.
+    """
+    if not isinstance(problem, str):
+        return problem
+    if template is not None:
+        return template.render(problem)
+    return problem if lead is None else [*lead, {"role": "user", "content": problem}]

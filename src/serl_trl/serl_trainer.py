@@ -13,13 +13,14 @@ from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 from .advantages import ADVANTAGE_ESTIMATORS
 from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
+from .decoding import Decoding, writing
 from .filters import DifficultyGate
 from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
 from .hub_trainer import HubGRPOTrainer
 from .input_checks import checked_datasets
 from .instruction_feed import InstructionFeed
-from .prompts import Prompt
+from .prompts import Prompt, put_to_policy, shared_lead
 from .quantization import check_quantization
 from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
@@ -163,6 +164,15 @@ class SeRLTrainer(HubGRPOTrainer):
         """What the policy is asked for each seed, or the prompts of the dataset as they are."""
         return self.feed.dataset.seed_prompts() if self.feed is not None else list(self.train_dataset["prompt"])
 
+    def asked(self, problem: Prompt) -> Prompt:
+        """A problem as the policy is asked it in training: a text gets the template, or the first turns, of the seeds."""
+        template = self.feed.dataset.prompt_template if self.feed is not None else None
+        return put_to_policy(problem, template, self._lead)
+
+    @functools.cached_property
+    def _lead(self) -> list[dict[str, str]] | None:
+        return shared_lead(self.seed_prompts())
+
     # Writing instructions ------------------------------------------------------------------------------------------
 
     def regenerate_instructions(self, iteration: int) -> None:
@@ -171,10 +181,26 @@ class SeRLTrainer(HubGRPOTrainer):
             raise ValueError("There is nothing to regenerate: the prompts are a dataset's (self_instruct=False).")
         self.feed.start_iteration(iteration)
 
+    @functools.cached_property
+    def decoding(self) -> Decoding:
+        """The rules by which all text of the policy is written, and by which it is measured."""
+        return Decoding.of_trainer(self)
+
+    def _tokenize_prompts(self, prompts: list) -> tuple[list[list[int]], None, dict[str, Any]]:
+        """As the rules have it, which evaluation follows, too; for text TRL's tokens are the same."""
+        return self.decoding.prompt_ids(prompts), None, {}
+
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
-        """Hands TRL the rollouts of the batch, once, where they are generated already."""
+        """
+        Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them.
+
+        TRL leaves dropout on while it generates, and Transformers fills what TRL does not set from the checkpoint.
+        """
         batch, self._generated = self._generated, None
-        return super()._generate_single_turn(*args, **kwargs) if batch is None else batch
+        if batch is not None:
+            return batch
+        with writing(self.accelerator.unwrap_model(self.model)):
+            return super()._generate_single_turn(*args, **kwargs)
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
 
@@ -194,6 +220,7 @@ class SeRLTrainer(HubGRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """In training: rolls out instructions for the slots until enough pass the gate; estimates advantages afterwards."""
         if not self.model.training:
+            inputs = [{**row, "prompt": self.asked(row["prompt"])} for row in inputs]
             output = super()._generate_and_score_completions(inputs)
             self._log_metrics("eval", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
             return output

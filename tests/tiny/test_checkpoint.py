@@ -5,7 +5,8 @@ import random
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from serl_trl.engines import generate, transformers_engine
+from serl_trl.decoding import Sampling
+from serl_trl.engines import transformers_engine
 from serl_trl.evaluation import evaluate
 from serl_trl.prompts import Reply, few_shot_prompt
 from serl_trl.replies import parse_reply
@@ -44,7 +45,6 @@ def test_most_of_what_it_writes_is_well_formed(policy):
     rng = random.Random(0)
     seeds = list(word_problems(128, "seeds")["prompt"])
     prompts = [[{"role": "user", "content": few_shot_prompt(rng.sample(seeds, 4))}] for _ in range(256)]
-    settings = {"do_sample": True, "temperature": 0.4, "top_p": 0.95, "top_k": 0}
-    replies = generate(*policy, prompts, batch_size=128, max_new_tokens=96, **settings)
+    replies = transformers_engine(*policy, batch_size=128)(prompts, Sampling(96, temperature=0.4, top_p=0.95))
     texts = [text for reply, _ in replies for text in parse_reply(Reply(reply))]
     assert sum(solve(text) is not None for text in texts) >= 0.6 * len(replies)
