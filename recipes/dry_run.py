@@ -17,7 +17,9 @@ from recipe_inputs import check_num_votes, load_seeds, load_template, source_of
 from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes, communication, readable
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
+from serl_trl.input_checks import check_rendering
 from serl_trl.memory_model import Memory, memory, vllm_memory
+from serl_trl.prompts import put_to_policy
 from serl_trl.work_plan import ACCEPTED, WorkPlan
 
 
@@ -118,7 +120,10 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
         prompt_tokens = PAPER_PROMPT_TOKENS
         notes.append(f"Prompts are taken to have {PAPER_PROMPT_TOKENS} tokens, as at most in the paper.")
     else:
-        prompt_tokens = longest_prompt(seeds, load_template(script_args.prompt_template, tokenizer), tokenizer)
+        template = load_template(script_args.prompt_template, tokenizer)
+        asked = [put_to_policy(prompt, template) for prompt in seeds]
+        check_rendering(asked, tokenizer, training_args.chat_template_kwargs)
+        prompt_tokens = longest_prompt(seeds, template, tokenizer)
         notes.append("Prompts are taken to be as long as the longest given; --plan_prompt_tokens plans for others.")
     is_colocated = training_args.use_vllm and training_args.vllm_mode == "colocate"
     setup = Setup(
@@ -136,6 +141,8 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
         is_optimiser_elsewhere=launch.is_optimiser_elsewhere,
     )
     num_rows = training_args.num_instructions if training_args.self_instruct else len(seeds)
+    if num_rows < training_args.num_prompts_per_generation:
+        training_args.fit_sizes(num_rows)
     has_vote = "vote" in script_args.reward_funcs
     number = launch.num_processes
     work = WorkPlan.from_config(training_args, num_rows, script_args.num_votes, number, has_vote=has_vote)

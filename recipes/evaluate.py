@@ -25,7 +25,13 @@ from accelerate import PartialState
 from rich.console import Console
 from trl import TrlParser
 
-from recipe_inputs import MODEL_ALIASES, load_standalone, load_template, use_cores  # beside this file
+from recipe_inputs import (  # beside this file
+    MODEL_ALIASES,
+    check_standalone,
+    load_standalone,
+    load_template,
+    use_cores,
+)
 from serl_trl.answers import ANSWER_TYPES
 from serl_trl.benchmarks import BENCHMARKS, Problems, load_problems
 from serl_trl.engines import Engine, transformers_engine, vllm_engine
@@ -142,6 +148,8 @@ def load_engine(name: str, args: EvaluationArguments) -> tuple[Engine, Any]:
 
 def measured(name: str, sets: list[Problems], args: EvaluationArguments) -> Iterator[Result]:
     """The results of one model on each set, and on each part of it, as they come."""
+    asked = [prompt for problems in sets for prompt in problems.prompts]
+    check_standalone(name, "--models", asked, args.prompt_template, **args.template_kwargs)
     engine, tokenizer = load_engine(name, args)
     template = load_template(args.prompt_template, tokenizer)
     folder = Path(args.output_dir) / file_name(name)

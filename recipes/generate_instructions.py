@@ -19,7 +19,14 @@ from typing import Any, ClassVar
 from datasets import Dataset
 from trl import ModelConfig, ScriptArguments, TrlParser, get_quantization_config
 
-from recipe_inputs import load_model, load_seeds, load_template  # beside this file
+from recipe_inputs import (
+    check_eval_strategy,
+    load_model,
+    load_seeds,
+    load_template,
+    load_tokenizer,
+    source_of,
+)  # beside this file
 from serl_math import SeRLScriptArguments
 from serl_trl import MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import answer_kind
@@ -27,6 +34,7 @@ from serl_trl.drift import drift_warning
 from serl_trl.files import imported_object, written_whole
 from serl_trl.filters import Verdict
 from serl_trl.generation import written_replies
+from serl_trl.input_checks import checked_datasets
 from serl_trl.prompts import Prompt
 from serl_trl.shortage import TooFewInstructionsError
 from serl_trl.voting import Vote
@@ -105,16 +113,20 @@ def set_up(script_args: Any, args: Any, model_args: ModelConfig) -> SeRLTrainer:
     filters = [imported_object(name, "--filters") for name in script_args.filters]
     folder = Path(script_args.output_file).parent
     args.output_dir = str(folder)
+    check_eval_strategy(args)
     seeds = load_seeds(script_args, args)
-    model, tokenizer = load_model(model_args, args)
+    tokenizer = load_tokenizer(model_args, args)
     template = load_template(script_args.prompt_template, tokenizer)
     if not isinstance(seeds[0]["prompt"], str):
         template = None  # the prompts are messages already
+    dataset = SelfInstructDataset.from_config(seeds, args, template, filters)
+    source = source_of(model_args, args)["pretrained_model_name_or_path"]
+    checked_datasets(dataset, None, args, source, tokenizer)
     return SeRLTrainer(
-        model,
+        load_model(model_args, args),
         reward_funcs=MajorityVoteReward(script_args.answer_type),
         args=args,
-        train_dataset=SelfInstructDataset.from_config(seeds, args, template, filters),
+        train_dataset=dataset,
         processing_class=tokenizer,
         quantization_config=get_quantization_config(model_args),
     )

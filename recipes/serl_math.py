@@ -37,7 +37,16 @@ import dry_run  # beside this file, like the next four
 import publishing
 from measuring import Measurements, load_measured
 from plan_arguments import PlanArguments, planned
-from recipe_inputs import check_num_votes, load_model, load_seeds, load_template, use_cores
+from recipe_inputs import (
+    check_eval_strategy,
+    check_num_votes,
+    load_model,
+    load_seeds,
+    load_template,
+    load_tokenizer,
+    source_of,
+    use_cores,
+)
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.answers import ANSWER_TYPES, answer_kind
 from serl_trl.benchmarks import Problems
@@ -48,8 +57,9 @@ from serl_trl.failures import together
 from serl_trl.files import imported_object
 from serl_trl.filters import check_filters
 from serl_trl.hub_trainer import HubError
+from serl_trl.input_checks import check_rendering, checked_datasets
 from serl_trl.page import page_or_warning
-from serl_trl.prompts import PromptTemplate
+from serl_trl.prompts import prompts_of, put_to_policy
 from serl_trl.report import drift_plot, instruction_table, learning_curves
 from serl_trl.run_record import write_run_record
 from serl_trl.shortage import TooFewInstructionsError
@@ -227,8 +237,7 @@ class Job:
     model: Any
     tokenizer: Any
     seeds: Dataset
-    template: PromptTemplate | None
-    filters: list[Any]
+    dataset: Any  # what is trained on: the seeds, or the slots of a SelfInstructDataset
     measured: list[Problems]
 
 
@@ -241,16 +250,25 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     check_num_votes(script_args, training_args)
     if script_args.collapse_guard != "off":
         check_action(script_args.collapse_guard, training_args)
+    check_eval_strategy(training_args)
     seeds = load_seeds(script_args, training_args)
-    model, tokenizer = load_model(model_args, training_args)
+    tokenizer = load_tokenizer(model_args, training_args)
     template = load_template(script_args.prompt_template, tokenizer)
     if not isinstance(seeds[0]["prompt"], str):
         template = None  # the prompts are messages already
-    measured = load_measured(script_args, template, seeds["prompt"][:])
-    if template is not None and not training_args.self_instruct:
-        rendered = [template.render(prompt) for prompt in seeds["prompt"]]
-        seeds = Dataset.from_dict({**seeds.to_dict(), "prompt": rendered})
-    return Job(script_args, training_args, model_args, model, tokenizer, seeds, template, filters, measured)
+    measured = load_measured(script_args, template, prompts_of(seeds))
+    if training_args.self_instruct:
+        dataset: Any = SelfInstructDataset.from_config(seeds, training_args, template, filters)
+    else:
+        rendered = [put_to_policy(prompt, template) for prompt in seeds["prompt"]]
+        dataset = Dataset.from_dict({**seeds.to_dict(), "prompt": rendered})
+    # nothing but the names of the model is loaded yet, and from here on nothing can be wrong with what was given
+    source = source_of(model_args, training_args)["pretrained_model_name_or_path"]
+    checked_datasets(dataset, None, training_args, source, tokenizer)
+    asked = [prompt for problems in measured for prompt in problems.prompts]
+    check_rendering(asked, tokenizer, training_args.chat_template_kwargs)
+    model = load_model(model_args, training_args)
+    return Job(script_args, training_args, model_args, model, tokenizer, seeds, dataset, measured)
 
 
 def run(job: Job) -> None:
@@ -330,14 +348,12 @@ def checkpoint_to_resume(trainer: SeRLTrainer) -> str | None:
 
 def build_trainer(job: Job) -> SeRLTrainer:
     """The trainer of a job, with a progress bar and a metrics file."""
-    args, dataset = job.training_args, job.seeds
+    args = job.training_args
     trainer = SeRLTrainer(
         job.model,
         reward_funcs=[REWARDS[name](args.seed, job.script_args) for name in job.script_args.reward_funcs],
         args=args,
-        train_dataset=SelfInstructDataset.from_config(dataset, args, job.template, job.filters)
-        if args.self_instruct
-        else dataset,
+        train_dataset=job.dataset,
         processing_class=job.tokenizer,
         quantization_config=get_quantization_config(job.model_args),
         peft_config=get_peft_config(job.model_args),

@@ -65,6 +65,12 @@ def test_metrics_by_hand():
     assert metrics["frac_seeds_used"] == pytest.approx(1 / 3)
 
 
+def test_lengths_are_those_of_the_length_filter():
+    texts = ["小明有5个苹果", "他有3个梨吗"]  # 6 / 1.5 + 1 = 5; 5 / 1.5 + 1, rounded up, = 5
+    metrics = DriftMonitor(texts).measure(texts, texts)
+    assert metrics["serl/drift/length_words"] == metrics["serl/drift/seeds_length_words"] == 5.0
+
+
 def test_problems_of_the_same_kind_raise_no_warning():
     problems = word_problems(200, "drift tests")["prompt"][:]
     metrics = DriftMonitor(problems[:100]).measure(problems[100:], [None] * 100)

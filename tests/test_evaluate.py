@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedModel
 
 import evaluate as recipe
 
@@ -129,6 +130,28 @@ def test_several_sets_and_models(tmp_path, capsys):
 def test_what_is_wrong_is_said_in_one_line(tmp_path, flags, message):
     with pytest.raises(SystemExit, match=message):
         recipe.main(flags_for(tmp_path, *flags))
+
+
+def test_what_the_chat_template_refuses_is_known_before_weights_are_loaded(tmp_path, monkeypatch):
+    def load(*args, **kwargs):
+        raise AssertionError("weights are loaded")
+
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", load)
+    (tmp_path / "template.yaml").write_text("user: '{instruction}'\nsystem: Be brief.\n")
+    folder = tmp_path / "strict"
+    shutil.copytree(ROOT / "src/serl_trl/tiny/checkpoint", folder)
+    (folder / "chat_template.jinja").write_text(
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    )
+    flags = ["--models", str(folder), "--prompt_template", str(tmp_path / "template.yaml")]
+    with pytest.raises(SystemExit, match=r"error: The chat template cannot .*\(System role not supported\)"):
+        recipe.main(flags_for(tmp_path / "out", *flags))
+
+
+def test_a_problem_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"problem": "1 + 1?", "answer": 2}\n\n{"problem": 7, "answer": 7}\n')
+    with pytest.raises(SystemExit, match=r"error: .*a\.jsonl, line 3: 'problem' is 7, of the type int"):
+        recipe.main(flags_for(tmp_path / "out", "--datasets", str(tmp_path / "a.jsonl")))
 
 
 def test_other_settings_do_not_mix(whole):

@@ -25,6 +25,9 @@ def test_parquet(tmp_path):
         (b"\n", "rows.jsonl is empty"),
         (b'{"a": 1}\n{"a": \n', "line 2, is not JSON"),
         (b"\xff\xfe", "is not UTF-8 text"),
+        (b'{"a": 1}\n\n[1]\n', "line 3, holds a list and no JSON object; give a JSON Lines file .*, an object a line"),
+        (b"a,b\n1,2\n", "line 1, is not JSON: Expecting value; give a JSON Lines file"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "line 1, is not JSON: Exceeds the limit"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, content, message):
@@ -33,6 +36,42 @@ def test_what_is_wrong_is_said(tmp_path, content, message):
         file.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_rows(file, ["a", "b"])
+
+
+def test_a_folder_and_a_broken_parquet_file(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; give a JSON Lines file"):
+        read_rows(tmp_path, ["a"])
+    (tmp_path / "rows.parquet").write_text('{"a": 1}')
+    with pytest.raises(ValueError, match=r"rows.parquet is no Parquet file \(.*; give a JSON Lines file") as caught:
+        read_rows(tmp_path / "rows.parquet", ["a"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mark_of_the_byte_order_is_no_text(tmp_path):
+    (tmp_path / "rows.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n')
+    assert read_rows(tmp_path / "rows.jsonl", ["a"]) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"a": "1"}, {"b": "1"}], "and row 2 has no 'a'"),
+        ([{"a": "1"}, {"a": 0}], "and row 2 has 'a': 0"),
+        ([{"b": "1"}, {"a": None}], "and row 1 has no 'a'"),
+        ([{"x": "1"}], r"'a' or 'b'\.$"),
+    ],
+)
+def test_the_first_row_without_it_is_named(rows, message):
+    with pytest.raises(ValueError, match=message):
+        column_of(rows, ["a", "b"], "here")
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('\n{"a": 1}\n\n{"a": ""}\n')
+    rows = read_rows(tmp_path / "rows.jsonl", ["a"])
+    assert (rows.places, rows.chosen([1]).places) == (["line 2", "line 4"], ["line 4"])
+    with pytest.raises(ValueError, match="and line 4 has 'a': ''"):
+        column_of(rows, ["a"], "here")
 
 
 @pytest.mark.parametrize("rows", [[{"x": 1}], [[1, 2]], [{"a": ""}], [{"a": "1"}, {"b": "1"}]])

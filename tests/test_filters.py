@@ -49,6 +49,16 @@ def test_length(num_words, reason):
         assert LengthFilter()(text) == Verdict(reason is None, reason, num_words)
 
 
+@pytest.mark.parametrize(
+    ("unit", "shortest", "longest"),
+    [("二", 5, 225), ("り", 10, 450), ("ก", 11, 525), ("ກ", 11, 525), ("ក", 11, 525), ("က", 11, 525)],
+)
+def test_length_of_languages_without_spaces(unit, shortest, longest):
+    """4 and 150 words of 1.5 Han, 3 kana, 3.5 letters of Thai, Lao, Khmer and Burmese; what is begun counts as a word."""
+    kept = {num for num in range(1, 600) if LengthFilter()(unit * num).kept}
+    assert (min(kept), max(kept), len(kept)) == (shortest, longest, longest - shortest + 1)
+
+
 def test_length_options():
     assert LengthFilter(1, 2)("two words").kept
     assert LengthFilter(max_words=4)("one two three four five").reason == "too_long"

@@ -108,6 +108,8 @@ def test_a_filter_of_ones_own(tmp_path, monkeypatch):
         (["--filters", "no.such:thing"], "--filters no.such:thing cannot be imported"),
         (["--filters", "serl_trl.filters:LengthFilter"], "no object that can be called"),
         (["--num_seeds", "2"], "has 2 prompts, fewer than the 4"),
+        (["--eval_strategy", "epoch"], "--eval_strategy epoch evaluates on an eval_dataset"),
+        (["--generation_batch_size", "100"], "generation_batch_size=100 does not divide .* take 64 or 128"),
         (["--semantic_novelty_threshold", "0.9"], "needs embedding_model"),
     ],
 )

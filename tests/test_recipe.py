@@ -14,9 +14,10 @@ import pytest
 import torch
 from runs import differences
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
 from serl_trl.probes import Probes
-from serl_trl.tiny import word_problems
+from serl_trl.tiny import CHECKPOINT, word_problems
 
 
 ROOT = Path(__file__).parents[1]
@@ -260,39 +261,65 @@ def test_other_sets_are_watched(tmp_path):
         recipe.main([*SHORT, *flags, file])
 
 
+SUMS = [f'{{"prompt": "What is {i} + 1 here?"}}\n' for i in range(9)]
+NINE = "".join(SUMS)
+
+
 @pytest.mark.parametrize(
     ("content", "flags", "message"),
     [
         (None, [], "There is no file .*seeds.jsonl"),
         ("", [], "seeds.jsonl is empty"),
         ('{"text": "one"}\n' * 20, [], r"has the fields \['text'\].*'prompt', 'problem' or 'question'"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 3, [], "has 3 prompts, fewer than the 4"),
+        ("".join(SUMS[:3]), [], "has 3 prompts, fewer than the 4"),
         ('{"prompt": \n', [], "line 1, is not JSON"),
-        ("[1, 2]\n" * 9, [], "has the fields"),
+        ("[1, 2]\n" * 9, [], "line 1, holds a list and no JSON object"),
+        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, [], "has 9 prompts, 1 of them different, fewer than the 4"),
+        ("prompt\nWhat is 1 + 1 here?\n", [], "line 1, is not JSON: .*an object a line"),
+        (f'{NINE}\n{{"prompt": 7}}\n', [], "seeds.jsonl, line 11: 'prompt' is 7, of the type int"),
+        (f'{NINE}{{"prompt": 0}}\n', [], "and line 10 has 'prompt': 0"),
+        (f'{NINE}{{"prompt": null}}\n', [], "and line 10 has 'prompt': None"),
+        (f'{NINE}{{"question": "1 + 1?"}}\n', [], "and line 10 has no 'prompt'"),
+        (f'{NINE}{{"prompt": ["1 + 1?"]}}\n', [], "line 10: 'prompt' has the message '1 . 1"),
+        (f'{NINE}{{"prompt": "\\t "}}\n', [], "line 10: 'prompt' is empty"),
+        (f'{NINE}{{"prompt": "\\ud800"}}\n', [], "line 10: 'prompt' has .* half of a character"),
         (
-            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            f'{NINE}{{"prompt": [{{"role": "user", "content": "1 + 1?"}}]}}\n',
+            [],
+            "line 10.*give all as text or all as",
+        ),
+        (
+            '{"prompt": [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1"}]}',
+            [],
+            "'assistant', '1'",
+        ),
+        ('{"prompt": [{"role": "user", "content": [{"type": "image_url"}]}]}', [], "block of the type 'image_url'"),
+        (NINE, ["--eval_strategy", "steps"], "--eval_strategy steps evaluates on an eval_dataset"),
+        (NINE, ["--per_device_train_batch_size", "12", "--generation_batch_size", "40"], "take 24 or 48"),
+        (
+            NINE,
             ["--model_name_or_path", "no/where", "--use_cpu"],
             "no/where cannot be loaded",
         ),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--prompt_template", "no.yaml"], "no prompt template no.yaml"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--eval_file", "no.jsonl"], "no test set 'no.jsonl'"),
+        (NINE, ["--prompt_template", "no.yaml"], "no prompt template no.yaml"),
+        (NINE, ["--eval_file", "no.jsonl"], "no test set 'no.jsonl'"),
         (
-            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            NINE,
             ["--collapse_guard", "restore"],
             "action='restore' goes back to a checkpoint, and save_strategy='no'",
         ),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--reward_funcs", "praise"], "has praise; choose from vote"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--min_vote_share", "2"], "min_vote_share=2"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--dataset_name", "x/y"], "choose one"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--filters", "no.such:one"], "no.such:one cannot be imported"),
-        ('{"prompt": "What is 1 + 1 here?"}\n' * 9, ["--filters", "os:sep"], "'/' is no object"),
+        (NINE, ["--reward_funcs", "praise"], "has praise; choose from vote"),
+        (NINE, ["--min_vote_share", "2"], "min_vote_share=2"),
+        (NINE, ["--dataset_name", "x/y"], "choose one"),
+        (NINE, ["--filters", "no.such:one"], "no.such:one cannot be imported"),
+        (NINE, ["--filters", "os:sep"], "'/' is no object"),
         (
-            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            NINE,
             ["--num_votes", "4"],
             "--num_votes 4 is below --num_generations 8",
         ),
         (
-            '{"prompt": "What is 1 + 1 here?"}\n' * 9,
+            NINE,
             ["--num_votes", "16", "--reward_funcs", "box"],
             "reward 'vote', which --reward_funcs lacks",
         ),
@@ -309,6 +336,38 @@ def test_bad_input_ends_in_one_line(tmp_path, content, flags, message):
     assert "\n" not in text
     assert re.search(message, text), text
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("self_instruct", ["true", "false"])
+def test_what_the_chat_template_refuses_is_known_before_weights_are_loaded(tmp_path, monkeypatch, self_instruct):
+    def load(*args, **kwargs):
+        raise AssertionError("weights are loaded")
+
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", load)
+    folder = tmp_path / "strict"
+    shutil.copytree(CHECKPOINT, folder)
+    (folder / "chat_template.jinja").write_text(
+        "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    )
+    (tmp_path / "template.yaml").write_text("user: '{instruction}'\nsystem: Be brief.\n")
+    flags = ["--model_name_or_path", str(folder), "--prompt_template", str(tmp_path / "template.yaml"), "--use_cpu"]
+    flags += ["--output_dir", str(tmp_path / "run"), "--self_instruct", self_instruct]
+    for further in ([], ["--dry_run", "true"]):
+        with pytest.raises(SystemExit, match=r"error: The chat template cannot .*\(System role not supported\)"):
+            recipe.main([*SHORT, *flags, *further])
+    assert not (tmp_path / "run").exists()
+
+
+def test_messages_of_a_windows_file(tmp_path):
+    """A mark of the byte order, text in blocks, and fields that only some messages have."""
+    turns = [[{"type": "text", "text": f"What is {i} "}, {"type": "text", "text": "+ 1?"}] for i in range(4)]
+    rows = [{"prompt": [{"role": "user", "content": content}]} for content in turns]
+    rows[1]["prompt"][0] |= {"name": "Ann", "content": "What is 1 + 1?"}
+    (tmp_path / "seeds.jsonl").write_text("\ufeff" + "\r\n".join(map(json.dumps, rows)), encoding="utf-8")
+    script_args = recipe.SeRLScriptArguments(seed_file=str(tmp_path / "seeds.jsonl"))
+    training_args = SimpleNamespace(self_instruct=True, num_few_shot=4)
+    prompts = recipe.load_seeds(script_args, training_args)["prompt"]
+    assert [prompt[0]["content"] for prompt in prompts] == [f"What is {i} + 1?" for i in range(4)]
 
 
 def test_a_policy_that_writes_too_little_ends_in_one_line(tmp_path):

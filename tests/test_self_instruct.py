@@ -297,6 +297,84 @@ def test_messages_come_from_the_seed_parent():
     assert dataset.prompt(0)[0] == {"role": "system", "content": "System 5"}
 
 
+@pytest.mark.parametrize("with_context", [False, True])
+def test_the_same_question_under_two_system_prompts_stays_two_prompts(with_context):
+    def ask(system, text):
+        turns = [{"role": "user", "content": system}, {"role": "assistant", "content": "Yes."}]
+        head = turns if with_context else [{"role": "system", "content": system}]
+        return [*head, {"role": "user", "content": text}]
+
+    ways = ("Think.", "Be brief.")
+    seeds = [ask(way, text) for text in SEEDS for way in ways]
+    dataset = SelfInstructDataset(seeds * 2, num_instructions=20, num_few_shot=12)
+    assert sorted(map(str, dataset.seed_prompts())) == sorted(map(str, seeds))  # equal prompts are one
+    dataset.regenerate(novel_writer, 0, num_prompts=8)
+    prompts = [dataset.prompt(slot) for slot in range(20)]
+    assert {prompt[0]["content"] for prompt in prompts} == set(ways)  # each way gets its part
+    assert prompts == [ask(prompt[0]["content"], i.text) for prompt, i in zip(prompts, dataset.queue, strict=True)]
+    assert all(len(set(i.parents)) == len(i.parents) == 12 for i in dataset.written)  # shown once
+    assert {i.seed_parent for i in dataset.written} <= set(SEEDS)
+
+    resumed = SelfInstructDataset(seeds, num_instructions=20, num_few_shot=12)
+    resumed.load_state_dict(json.loads(json.dumps(dataset.state_dict())))
+    assert [resumed.prompt(slot) for slot in range(20)] == prompts
+    assert resumed.to_dataset()["prompt"][:] == dataset.to_dataset()["prompt"][:]
+    assert resumed.seed_prompts() == dataset.seed_prompts()
+
+
+def test_questions_are_counted_once_for_a_request():
+    seeds = [
+        [{"role": "system", "content": system}, {"role": "user", "content": "What is 1 + 1?"}] for system in ("a", "b")
+    ]
+    with pytest.raises(ValueError, match="There are 1 different questions, put by 2 seeds, fewer than num_few_shot=2"):
+        SelfInstructDataset(seeds, num_few_shot=2)
+
+
+UNSPACED = {
+    "Chinese": (
+        "小明有{}个苹果，妈妈又买了{}个，现在一共有几个苹果？",
+        "一列火车以每小时{}公里的速度行驶{}小时，共走了多少公里？",
+    ),
+    "Japanese": (
+        "りんごが{}個あります。{}個食べました。残りはいくつですか。",
+        "一本{}円の鉛筆を{}本買うと、全部でいくらになりますか。",
+    ),
+    "Thai": ("แดงมีส้ม{}ผลและซื้อเพิ่มอีก{}ผลตอนนี้แดงมีส้มกี่ผล", "รถไฟวิ่งชั่วโมงละ{}กิโลเมตรเป็นเวลา{}ชั่วโมงได้ระยะทางเท่าไร"),
+    "Lao": ("ແດງມີໝາກກ້ຽງ{}ໜ່ວຍແລະຊື້ເພີ່ມອີກ{}ໜ່ວຍຕອນນີ້ມີຈັກໜ່ວຍ", "ລົດໄຟແລ່ນຊົ່ວໂມງລະ{}ກິໂລແມັດເປັນເວລາ{}ຊົ່ວໂມງໄດ້ໄລຍະທາງເທົ່າໃດ"),
+    "Khmer": ("សុខមានក្រូច{}ផ្លែហើយទិញថែម{}ផ្លែតើមានក្រូចប៉ុន្មានផ្លែ", "រថភ្លើងបើក{}គីឡូម៉ែត្រក្នុងមួយម៉ោងរយៈពេល{}ម៉ោងតើបានចម្ងាយប៉ុន្មាន"),
+    "Burmese": (
+        "မောင်မောင်တွင်လိမ္မော်သီး{}လုံးရှိပြီး{}လုံးထပ်ဝယ်လျှင်စုစုပေါင်းဘယ်နှစ်လုံးရှိသနည်း",
+        "ရထားသည်တစ်နာရီ{}ကီလိုမီတာနှုန်းဖြင့်{}နာရီမောင်းလျှင်ခရီးမည်မျှရောက်သနည်း",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", UNSPACED)
+def test_problems_of_languages_without_spaces_are_kept(language):
+    own, other = UNSPACED[language]
+    seeds = [own.format(i, i + 1) for i in range(2, 10)]
+    dataset = SelfInstructDataset(seeds, num_instructions=3)
+    written = iter([own.format(31, 14), other.format(60, 33), other.format(75, 58), "好。", *["好。"] * 99])
+    dataset.regenerate(lambda prompts, seed: [Reply(f"9. {next(written)}") for _ in prompts], 0)
+    assert [i.text for i in dataset.queue] == [own.format(31, 14), other.format(60, 33), other.format(75, 58)]
+    assert LengthFilter()("好。") == Verdict(False, "too_short", 1)
+    assert LengthFilter()(own * 20).reason == "too_long"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "tokenizer", "is_warned"),
+    [
+        (["У Маши 5 яблок", "У Пети 3 груши"], "rouge", True),
+        (["У Маши 5 яблок", "У Пети 3 груши"], "unicode", False),
+        (["У Маши 5 яблок", "Tom has 3 pears", "Wie groß ist 3?"], "rouge", False),
+    ],
+)
+def test_words_that_see_next_to_nothing_are_warned_of(seeds, tokenizer, is_warned, caplog):
+    settings = {"num_few_shot": 2, "num_instructions": 16, "novelty_tokenizer": tokenizer}
+    SelfInstructDataset.from_config(seeds, SeRLConfig("out", use_cpu=True, report_to="none", **settings))
+    assert ("Use novelty_tokenizer='unicode'" in caplog.text) is is_warned
+
+
 def test_a_cap_limits_the_descendants_of_a_seed():
     filters = [LengthFilter()]
     plain = SelfInstructDataset(SEEDS, num_instructions=8, num_few_shot=12, filters=filters)

@@ -38,6 +38,78 @@ def test_defaults_are_valid_for_any_world_size(world_size, monkeypatch):
     assert config().generation_batch_size == 256 * world_size
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_generations": 12},
+        {"num_generations": 7},
+        {"num_generations": 300},
+        {"per_device_train_batch_size": 12},
+        {"per_device_train_batch_size": 12, "num_generations": 12},
+        {"per_device_train_batch_size": 1, "num_instructions": 12},
+        {"num_instructions": 64},
+        {"gradient_accumulation_steps": 3},
+        {"gradient_accumulation_steps": 3, "num_generations": 10},
+        {"generation_batch_size": 64 * 3 * 16},
+        {"generation_batch_size": 64 * 3 * 5, "num_generations": 5},
+        {"steps_per_generation": 3},
+        {"eval_strategy": "steps"},
+        {"eval_strategy": "epoch", "num_generations": 12},
+        {"eval_strategy": "steps", "num_generations_eval": 5},
+        {"do_eval": True},
+    ],
+)
+def test_sizes_that_are_not_set_fit_those_that_are(settings, world_size, monkeypatch):
+    monkeypatch.setattr(SeRLConfig, "world_size", property(lambda self: world_size))
+    args = config(**settings)
+    assert {name: getattr(args, name) for name in settings} == settings
+    # what TRL asks for
+    per_pass = args.per_device_train_batch_size * world_size
+    assert args.generation_batch_size == args.steps_per_generation * per_pass
+    assert args.generation_batch_size % args.num_generations == 0
+    assert args.num_prompts_per_generation <= args.num_instructions
+    if "eval_strategy" in settings:
+        group = args.num_generations_eval or args.num_generations
+        assert args.per_device_eval_batch_size * world_size % group == 0
+    else:
+        assert args.per_device_eval_batch_size == 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "per_device", "generation_batch"),
+    [
+        ({}, 8, 256),
+        ({"num_generations": 12}, 8, 240),  # 252 and 264 do not divide into 8, 288 is further away
+        ({"num_generations": 20}, 8, 240),  # 10 steps of 8 are 4 groups: 240 or 320
+        ({"per_device_train_batch_size": 12}, 12, 240),  # 48, and two steps a time
+        ({"num_instructions": 15}, 8, 240),
+        ({"num_instructions": 1}, 8, 16),
+        ({"generation_batch_size": 36, "num_generations": 12}, 6, 36),  # 8 and 7 do not divide 36
+        ({"steps_per_generation": 3}, 16, 48),  # three times 8 or less are no whole groups of 16
+    ],
+)
+def test_sizes_by_hand(settings, per_device, generation_batch):
+    args = config(**settings)
+    assert (args.per_device_train_batch_size, args.generation_batch_size) == (per_device, generation_batch)
+
+
+def test_fewer_prompts_than_a_generation_batch_take_a_smaller_one():
+    args = config(self_instruct=False)
+    args.fit_sizes(5)
+    assert (args.generation_batch_size, args.num_prompts_per_generation) == (80, 5)
+    args.fit_sizes(1000)
+    assert args.generation_batch_size == 256
+    with pytest.raises(
+        ValueError, match="The number of prompts is 0, less than the 1 prompts of one generation batch"
+    ):
+        args.fit_sizes(0)
+    with pytest.raises(
+        ValueError, match=r"is 5, less than the 16 prompts.*generation_batch_size=512, .*raise it, or lower"
+    ):
+        config(self_instruct=False, generation_batch_size=256 * 2, num_generations=32).fit_sizes(5)
+
+
 @pytest.mark.parametrize(
     ("estimator", "is_kl_in_reward"),
     [("reinforce++", True), ("reinforce++_baseline", True), ("rloo", True), ("grpo", False), ("dr_grpo", False)],
@@ -85,7 +157,30 @@ def test_another_schedule_is_not_given_the_minimum_of_the_default():
         ({"novelty_tokenizer": "bytes"}, "'bytes'; choose one of rouge, unicode"),
         ({"min_instruction_words": 200}, "min_instruction_words=200"),
         ({"num_few_shot": 0}, "num_few_shot is 0"),
-        ({"num_instructions": 15}, "num_instructions is 15"),
+        ({"num_instructions": 15, "generation_batch_size": 512}, "num_instructions is 15, less than the 32 prompts"),
+        ({"num_generations": 1}, "num_generations is 1; it is a whole number, at least 2"),
+        ({"per_device_train_batch_size": 0}, "per_device_train_batch_size is 0; it is a whole number"),
+        (
+            {"generation_batch_size": 100},
+            r"=100 does not divide into whole groups of num_generations=16.*take 96 or 112",
+        ),
+        (
+            {"generation_batch_size": 64, "per_device_train_batch_size": 12},
+            "=64 .*per_device_train_batch_size=12 on 1 process; take 48 or 96",
+        ),
+        (
+            {"steps_per_generation": 3, "per_device_train_batch_size": 12},
+            "steps_per_generation=3 .* batch of 36, .*; take steps_per_generation 4",
+        ),
+        ({"steps_per_generation": 3, "generation_batch_size": 48}, "in two units; set one of them"),
+        (
+            {"eval_strategy": "steps", "per_device_eval_batch_size": 12},
+            "batch_size=12 on 1 process .*groups of 16.* 16",
+        ),
+        (
+            {"num_instructions": 3, "per_device_train_batch_size": 64},
+            r"num_instructions is 3, less than the 4 prompts.*lower per_device_train_batch_size",
+        ),
         ({"regenerate": "never"}, "regenerate is 'never'; choose one of epoch, step"),
         ({"difficulty_filter": "none"}, "difficulty_filter is 'none'; choose one of rollout, ahead"),
         ({"reserve_fraction": -0.1}, "reserve_fraction=-0.1"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.tokenize import tokenize
 
-from serl_trl.words import rouge_words, unicode_words
+from serl_trl.words import is_rouge_blind, num_words, rouge_words, unicode_words
 
 
 @given(text=st.text())
@@ -62,3 +62,59 @@ def test_there_is_always_a_word_and_words_are_never_blank(text):
 )
 def test_unicode_words_by_hand(text, words):
     assert unicode_words(text) == [unicodedata.normalize("NFC", word) for word in words]
+
+
+@given(text=st.text(alphabet=st.characters(max_codepoint=0x0DFF, exclude_characters="\u1361")))
+def test_where_spaces_separate_words_they_are_what_spaces_separate(text):
+    assert num_words(text) == len(text.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["사과 다섯 개", "Có 5 quả táo", "У Маши 5 яблок", "कितने सेब हैं?", "كم تفاحة؟", "Compute $x^2 + 1$.", "Größe?"],
+)
+def test_languages_with_spaces_are_counted_as_ever(text):
+    assert num_words(text) == len(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("二", 1),  # never none
+        ("二加三", 2),  # 3 / 1.5
+        ("二加二等于几？", 4),  # 6 / 1.5, and a full-width question mark
+        ("小明有5个苹果，又买了3个。", 9),  # 10 / 1.5, and two numbers
+        ("小明有 5 个苹果，又买了 3 个。", 9),  # spaces around numbers change nothing
+        ("求 $x + 1 = 2$ 的解。", 7),  # 3 / 1.5, and five pieces of a formula
+        ("りんご", 1),  # 3 / 3
+        ("リンゴとみかん", 3),  # 7 / 3, rounded up
+        ("ﾘﾝｺﾞ", 2),  # half width: 4 / 3
+        ("12個のりんご", 3),  # a number, 1 / 1.5 + 4 / 3 = 2
+        ("กี่", 1),  # one letter and two marks
+        ("แดงมีส้ม", 2),  # 6 letters, 2 marks: 6 / 3.5
+        ("แดง มี ส้ม", 2),  # in Thai a space ends a clause
+        ("๑๒ ๓", 2),  # digits of Thai are numbers
+        ("བཀྲ་ཤིས་བདེ་ལེགས", 4),  # syllables of Tibetan
+        ("", 0),
+        ("。", 1),  # as "." is
+        (" \n", 0),
+    ],
+)
+def test_words_counted_by_hand(text, expected):
+    assert num_words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "is_blind"),
+    [
+        ("小明有5个苹果", True),
+        ("У Маши 5 яблок", True),
+        ("What is 2 + 2?", False),
+        ("Größe", False),
+        ("2 + 2 = ?", False),  # without a letter there is nothing to miss
+        ("求 $\\frac{1}{2}$", False),
+        ("", False),
+    ],
+)
+def test_scripts_that_rouge_score_does_not_see(text, is_blind):
+    assert is_rouge_blind(text) is is_blind

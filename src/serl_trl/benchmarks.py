@@ -9,11 +9,9 @@ from typing import Any
 from datasets import load_dataset
 
 from .answers import extract_answer
-from .files import column_of, read_rows
-from .prompts import Prompt
+from .files import read_rows
+from .prompts import PROMPT_FIELDS, Prompt, prompts_of_rows
 
-
-PROMPT_FIELDS = ("prompt", "problem", "question")
 
 Row = Mapping[str, Any]
 
@@ -179,8 +177,8 @@ def _from_hub(name: str, benchmark: Benchmark) -> Sequence[Row]:
 
 
 def _of_file(path: Path, num_problems: int | None, answer_type: str) -> Problems:
-    rows = [row for row in read_rows(path, PROMPT_FIELDS) if row.get("answer") is not None][:num_problems]
+    rows = read_rows(path, PROMPT_FIELDS)
+    rows = rows.chosen([i for i, row in enumerate(rows) if row.get("answer") is not None][:num_problems])
     if not rows:
         raise ValueError(f"No row of {path} has a field 'answer'.")
-    prompts = column_of(rows, PROMPT_FIELDS, str(path))
-    return Problems(path.stem, prompts, [str(row["answer"]) for row in rows], answer_type, [])
+    return Problems(path.stem, prompts_of_rows(rows, str(path)), [str(row["answer"]) for row in rows], answer_type, [])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .novelty_filters import Encoder
-from .words import unicode_words
+from .words import num_words, unicode_words
 
 
 MAX_TEXTS = 1000  # compared at most, of the seeds and of an iteration each: cosines take all pairs
@@ -184,7 +184,7 @@ def _spread(
         "self_similarity": float((total @ total - len(texts)) / num_pairs) if num_pairs else 1.0,
         "distinct_1": _frac_distinct([word for text in first for word in text]),
         "distinct_2": _frac_distinct([pair for text in first for pair in pairwise(text)]),
-        "length_words": sum(len(text.split()) for text in texts) / len(texts),
+        "length_words": sum(map(num_words, texts)) / len(texts),
     }
 
 

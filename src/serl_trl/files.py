@@ -15,7 +15,33 @@ def one_of(names: Sequence[str]) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
-def read_rows(path: str | Path, fields: Sequence[str]) -> list[dict[str, Any]]:
+class Rows(list[dict[str, Any]]):
+    """
+    The rows of a file, each with where it is from.
+
+    Args:
+        rows (`Sequence[dict[str, Any]]`): The rows.
+        places (`Sequence[str]`, *optional*): Where each is from, such as `"line 7"`. Default: `"row 1"` and so on.
+
+    Example:
+
+    ```python
+    >>> Rows([{"a": 1}, {"a": 2}, {"a": 3}]).chosen([2]).places
+    ['row 3']
+
+    ```
+    """
+
+    def __init__(self, rows: Sequence[dict[str, Any]], places: Sequence[str] | None = None) -> None:
+        super().__init__(rows)
+        self.places = [f"row {i}" for i in range(1, len(rows) + 1)] if places is None else list(places)
+
+    def chosen(self, indices: Sequence[int]) -> "Rows":
+        """Some of the rows."""
+        return Rows([self[i] for i in indices], [self.places[i] for i in indices])
+
+
+def read_rows(path: str | Path, fields: Sequence[str]) -> Rows:
     """
     The rows of a JSON Lines or Parquet file.
 
@@ -27,32 +53,47 @@ def read_rows(path: str | Path, fields: Sequence[str]) -> list[dict[str, Any]]:
         ValueError: If there is no such file, it is empty, or a line is not a JSON object.
     """
     wanted = f"give a JSON Lines file with a field {one_of(fields)}"
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder; {wanted}.")
     if not Path(path).is_file():
         raise ValueError(f"There is no file {path}; {wanted}.")
     if Path(path).suffix == ".parquet":
         import pyarrow.parquet
 
-        rows = pyarrow.parquet.read_table(path).to_pylist()
+        try:
+            rows = Rows(pyarrow.parquet.read_table(path).to_pylist())
+        except (pyarrow.ArrowException, OSError) as error:
+            raise ValueError(f"{path} is no Parquet file ({str(error).splitlines()[0]}); {wanted}.") from None
     else:
-        rows = _json_lines(Path(path))
+        rows = _json_lines(Path(path), wanted)
     if not rows:
         raise ValueError(f"{path} is empty; {wanted}.")
     return rows
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    rows = []
+def _json_lines(path: Path, wanted: str) -> Rows:
+    rows, places = [], []
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows puts a mark of its byte order first
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).") from None
     for number, line in enumerate(text.split("\n"), 1):  # not splitlines: a JSON string may hold U+2028
         if line.strip():
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}, is not JSON: {error.msg}.") from None
-    return rows
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError, too
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+                raise ValueError(
+                    f"{path}, line {number}, is not JSON: {reason}; {wanted}, an object a line."
+                ) from None
+            if not isinstance(row, dict):
+                kind = type(row).__name__
+                raise ValueError(
+                    f"{path}, line {number}, holds a {kind} and no JSON object; {wanted}, an object a line."
+                )
+            rows.append(row)
+            places.append(f"line {number}")
+    return Rows(rows, places)
 
 
 def column_of(rows: Sequence[Any], fields: Sequence[str], origin: str) -> list[Any]:
@@ -60,7 +101,7 @@ def column_of(rows: Sequence[Any], fields: Sequence[str], origin: str) -> list[A
     The values of the first of `fields` that every row has.
 
     Raises:
-        ValueError: If no field is in every row, with the fields that there are.
+        ValueError: If no field is in every row, with the fields that there are, and the first row that lacks it.
 
     Example:
 
@@ -70,11 +111,24 @@ def column_of(rows: Sequence[Any], fields: Sequence[str], origin: str) -> list[A
 
     ```
     """
+    name = field_of(rows, fields, origin)
+    return [row[name] for row in rows]
+
+
+def field_of(rows: Sequence[Any], fields: Sequence[str], origin: str) -> str:
+    """The first of `fields` that every row has; raises as [`column_of`] does."""
     for name in fields:
         if all(isinstance(row, dict) and row.get(name) for row in rows):
-            return [row[name] for row in rows]
+            return name
     found = sorted({key for row in rows if isinstance(row, dict) for key in row})
-    raise ValueError(f"{origin} has the fields {found}; every row needs a field {one_of(fields)}.")
+    message = f"{origin} has the fields {found}; every row needs a field {one_of(fields)}"
+    places = rows.places if isinstance(rows, Rows) else [f"row {i}" for i in range(1, len(rows) + 1)]
+    for name in fields:
+        if name in found:
+            lacking = next(i for i, row in enumerate(rows) if not (isinstance(row, dict) and row.get(name)))
+            has = f"has {name!r}: {rows[lacking][name]!r}" if name in rows[lacking] else f"has no {name!r}"
+            raise ValueError(f"{message}, and {places[lacking]} {has}.")
+    raise ValueError(f"{message}.")
 
 
 @contextmanager

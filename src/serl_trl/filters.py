@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from .words import num_words
+
 
 # The official SeRL code's lists: instructions that a text-only model cannot follow, or whose answer is no number.
 BANNED_WORDS: tuple[str, ...] = (
@@ -87,7 +89,10 @@ class InstructionFilter(Protocol):
 
 @dataclass(frozen=True)
 class LengthFilter:
-    """Keep instructions of a sensible length, in words separated by white space.
+    """Keep instructions of a sensible length, in words.
+
+    Words are counted by [`~words.num_words`]: what spaces separate, and where a script has none, Chinese for one, so many
+    letters as make a word of English.
 
     Args:
         min_words (`int`, *optional*, defaults to 4):
@@ -121,12 +126,12 @@ class LengthFilter:
             )
 
     def __call__(self, instruction: str) -> Verdict:
-        num_words = len(instruction.split())
-        if num_words < self.min_words:
-            return Verdict(False, "too_short", num_words)
-        if num_words > self.max_words:
-            return Verdict(False, "too_long", num_words)
-        return Verdict(True, None, num_words)
+        length = num_words(instruction)
+        if length < self.min_words:
+            return Verdict(False, "too_short", length)
+        if length > self.max_words:
+            return Verdict(False, "too_long", length)
+        return Verdict(True, None, length)
 
 
 class KeywordFilter:

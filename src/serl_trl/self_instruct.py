@@ -25,9 +25,10 @@ from .filters import (
 from .instructions import Instruction, InstructionArchive, instruction_of, write_instructions
 from .novelty import NoveltyIndex, closest_text
 from .novelty_filters import Encoder, NoveltyFilter, SemanticNoveltyFilter, sentence_encoder
-from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, instruction_text, prompts_of
+from .prompts import Prompt, PromptTemplate, Reply, few_shot_prompt, prompts_of
 from .refill import Cursor
 from .replies import parse_reply
+from .seed_prompts import SeedPrompts, warn_of_tokenizer
 from .shortage import PARSE_FILTER, SEED_CAP, TooFewInstructionsError, shortage
 from .voting import Vote
 
@@ -51,7 +52,8 @@ class SelfInstructDataset(Dataset):
         seeds (`datasets.Dataset` or `Sequence`):
             The unlabelled prompts: a dataset with a column `prompt`, or a list of its values. Strings, or messages whose
             last is the user's; a written instruction takes over the other messages of its seed parent: the seed that the
-            instruction shown which it resembles most is, or descends from.
+            instruction shown which it resembles most is, or descends from. Where several seeds put the same question, under
+            different system prompts for one, it is shown and compared once, and each gets its part of what descends from it.
         num_instructions, num_few_shot, seed_fraction, seed:
             As in [`SeRLConfig`].
         filters (`list[InstructionFilter]`, *optional*):
@@ -65,7 +67,8 @@ class SelfInstructDataset(Dataset):
             How string instructions are put to the policy; without it they stay strings.
 
     Raises:
-        ValueError: If there are fewer seeds than `num_few_shot`, a seed is empty, or the template would be ignored.
+        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see [`~prompts.as_prompt`]),
+            or the template would be ignored.
 
     Source: paper section 3.1. The official code keeps what is new against a buffer that it clears every step; we
     compare with the seeds and everything ever kept.
@@ -96,14 +99,10 @@ class SelfInstructDataset(Dataset):
         seed: int = 42,
     ) -> None:
         self.seeds: list[Prompt] = prompts_of(seeds)
-        self._ancestors = {instruction_text(prompt): prompt for prompt in self.seeds}  # the seed of each instruction
-        if len(self._ancestors) < num_few_shot:
-            raise ValueError(
-                f"There are {len(self._ancestors)} different seeds, fewer than num_few_shot={num_few_shot} that a prompt shows; "
-                "add seeds or lower num_few_shot."
-            )
-        if prompt_template is not None and any(not isinstance(prompt, str) for prompt in self.seeds):
-            raise ValueError("The seeds are messages already; a prompt_template needs seeds that are strings.")
+        self._seed_prompts = SeedPrompts(self.seeds, prompt_template)
+        seed_texts = self._seed_prompts.questions
+        self._ancestors = {text: text for text in seed_texts}  # the seed of each instruction
+        self._seed_prompts.check_request(num_few_shot)
         self.num_instructions = num_instructions
         self.num_few_shot = num_few_shot
         self.seed_fraction = seed_fraction
@@ -120,7 +119,6 @@ class SelfInstructDataset(Dataset):
         self.archive = InstructionArchive()  # of the iterations before it
         self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
         self._num_kept_of_seed: Counter[str] = Counter()  # in the current iteration
-        seed_texts = list(self._ancestors)
         self.deck = SeedDeck(seed_texts, seed)
         self._drift = DriftMonitor(seed_texts, encode)
         tell_filters(self.filters, seed_texts)
@@ -134,6 +132,7 @@ class SelfInstructDataset(Dataset):
         further_filters: Sequence[InstructionFilter] = (),
     ) -> "SelfInstructDataset":
         """The dataset that a [`SeRLConfig`] describes, with `further_filters` after those of the configuration."""
+        seeds = prompts_of(seeds)  # what is wrong with them is said before an embedding model is loaded
         index = NoveltyIndex(args.novelty_threshold, args.novelty_tokenizer)
         filters: list[InstructionFilter] = [
             LengthFilter(args.min_instruction_words, args.max_instruction_words),
@@ -143,7 +142,7 @@ class SelfInstructDataset(Dataset):
         encode = sentence_encoder(args.embedding_model) if args.embedding_model else None
         if encode is not None and args.semantic_novelty_threshold is not None:
             filters.append(SemanticNoveltyFilter(encode, args.semantic_novelty_threshold))
-        return cls(
+        dataset = cls(
             seeds,
             num_instructions=args.num_instructions,
             num_few_shot=args.num_few_shot,
@@ -154,6 +153,8 @@ class SelfInstructDataset(Dataset):
             prompt_template=prompt_template,
             seed=args.seed,
         )
+        warn_of_tokenizer(dataset._seed_prompts.questions, args.novelty_tokenizer)
+        return dataset
 
     def __len__(self) -> int:
         return self.num_instructions
@@ -170,16 +171,11 @@ class SelfInstructDataset(Dataset):
 
     def seed_prompts(self) -> list[Prompt]:
         """What the policy is asked for each seed."""
-        return [prompt for text in self._ancestors if (prompt := self._prompt_of(text, text)) is not None]
+        return list(self._seed_prompts)
 
     def _prompt_of(self, text: str, seed_parent: str | None) -> Prompt | None:
         """What the policy is asked; nothing where no instruction could be parsed, and so there is no seed parent."""
-        if seed_parent is None:
-            return None
-        if self.prompt_template is not None:
-            return self.prompt_template.render(text)
-        seed = self._ancestors[seed_parent]
-        return text if isinstance(seed, str) else [*seed[:-1], {**seed[-1], "content": text}]
+        return None if seed_parent is None else self._seed_prompts.prompt_for(text, seed_parent)
 
     def draw(self, num_wanted: int) -> list[int]:
         """Takes at most so many further instructions from the queue; returns their places in it."""
@@ -315,7 +311,7 @@ class SelfInstructDataset(Dataset):
             "deck": self.deck.state_dict(),
             "num_kept_before": self._num_kept_before,
             "written": [asdict(instruction) for instruction in self.written],
-            "kept": [{"text": text, "seed": instruction_text(self._ancestors[text])} for text in self._kept],
+            "kept": [{"text": text, "seed": self._ancestors[text]} for text in self._kept],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -331,9 +327,9 @@ class SelfInstructDataset(Dataset):
                 "The SelfInstructDataset holds instructions of another run; resume with one that was made anew."
             )
         for row in state["kept"][len(self._kept) :]:
-            if row["seed"] not in self._ancestors:
+            if row["seed"] not in self._seed_prompts:
                 raise ValueError(f"The checkpoint knows a seed that is not among the seeds: {row['seed']!r}.")
-            self._ancestors.setdefault(row["text"], self._ancestors[row["seed"]])
+            self._ancestors.setdefault(row["text"], row["seed"])
             self._kept.append(row["text"])
             tell_filters(self.filters, [row["text"]])
         self.deck.load_state_dict(state["deck"])
@@ -367,14 +363,14 @@ class SelfInstructDataset(Dataset):
                 self._kept.append(text)
                 assert instruction.seed_parent is not None  # as _judged has it
                 self._num_kept_of_seed[instruction.seed_parent] += 1
-                self._ancestors.setdefault(text, self._ancestors[instruction.seed_parent])
+                self._ancestors.setdefault(text, instruction.seed_parent)
                 tell_filters(self.filters, [text])
             else:
                 counts[next(name for name, verdict in instruction.verdicts.items() if not verdict.kept)] += 1
 
     def _judged(self, text: str, shown: list[str]) -> Instruction:
         """An instruction with its seed parent and what the filters say."""
-        seed = instruction_text(self._ancestors[closest_text(text, shown)])
+        seed = self._ancestors[closest_text(text, shown)]
         instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters), seed_parent=seed)
         if self.max_per_seed is not None and instruction.is_kept:
             num_kept = self._num_kept_of_seed[seed]

@@ -8,6 +8,7 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import GRPOConfig
 
 from .advantages import ADVANTAGE_ESTIMATORS
+from .batch_sizes import fit_sizes, given_sizes
 from .filters import BANNED_WORDS
 from .words import TOKENIZERS
 
@@ -24,7 +25,8 @@ class SeRLConfig(GRPOConfig):
 
     Defaults are the paper's (arXiv 2505.20347) or the official script's, named beside each value. An iteration of
     SeRL is an epoch of the trainer: `num_train_epochs` counts them. `generation_batch_size` defaults to 256 per
-    process, which TRL then divides into steps.
+    process, or, where whole groups, batches or `num_instructions` do not fit that, to the size closest to it that they fit;
+    a size counts as set if it is not the default.
 
     Args:
         advantage_estimator (`str`, *optional*, defaults to `"reinforce++"`):
@@ -53,7 +55,7 @@ class SeRLConfig(GRPOConfig):
             Words that this compares: `"rouge"`, runs of a to z and digits as in rouge-score, or `"unicode"`, for
             instructions in other languages than English.
         min_instruction_words, max_instruction_words (`int`, *optional*, default to `4` and `150`):
-            Bounds on the length of an instruction, in words.
+            Bounds on the length of an instruction, in words; see [`~words.num_words`] for scripts without spaces.
         banned_words (`list[str]`, *optional*):
             Words and phrases that reject an instruction.
         min_vote_share, max_vote_share (`float`, *optional*, default to `0.2` and `0.8`):
@@ -260,12 +262,28 @@ class SeRLConfig(GRPOConfig):
             self.lr_scheduler_kwargs = {"min_lr_rate": 0.1}  # official script
         if self.advantage_estimator == "dr_grpo" and self.loss_type == "dapo":
             self.loss_type = "dr_grpo"
-        if self.generation_batch_size is None and self.steps_per_generation is None:
-            self.steps_per_generation = max(1, OFFICIAL_GENERATION_BATCH_SIZE // self.per_device_train_batch_size)
+        self._given_sizes = given_sizes(self)
+        # TRL checks sizes as soon as it knows how many processes there are; these fit whatever their number is
+        self.generation_batch_size, self.steps_per_generation = None, self.num_generations
+        whole_group: Any = self.num_generations_eval or self.num_generations
+        self.per_device_eval_batch_size = whole_group
         super().__post_init__()
+        self.fit_sizes(self.num_instructions if self.self_instruct else None)
         self._check_choices()
         self._check_ranges()
         self._check_novelty_options()
+
+    def fit_sizes(self, num_prompts: int | None = None) -> None:
+        """
+        Chooses the sizes that the user has not set so that they fit those that are set, and the number of processes.
+
+        Args:
+            num_prompts (`int`, *optional*): Prompts of an epoch, of which a generation batch cannot hold more.
+
+        Raises:
+            ValueError: If what is set does not fit, with sizes that would.
+        """
+        fit_sizes(self, self._given_sizes, OFFICIAL_GENERATION_BATCH_SIZE, num_prompts)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves the token out of `training_args.bin`, which is pushed with the model."""
@@ -356,12 +374,6 @@ class SeRLConfig(GRPOConfig):
             )
         if self.num_few_shot < 1:
             raise ValueError(f"num_few_shot is {self.num_few_shot}; show at least 1 instruction.")
-        if self.self_instruct and self.num_instructions < self.num_prompts_per_generation:
-            raise ValueError(
-                f"num_instructions is {self.num_instructions}, less than the {self.num_prompts_per_generation} prompts of "
-                "one generation batch, so that an iteration would hold no step; raise it, or lower "
-                "generation_batch_size."
-            )
 
     def _check_novelty_options(self) -> None:
         if not 0 <= self.novelty_crowding_penalty < math.inf:

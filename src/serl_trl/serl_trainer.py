@@ -18,6 +18,7 @@ from .filters import DifficultyGate
 from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
 from .hub_trainer import HubGRPOTrainer
+from .input_checks import checked_datasets
 from .instruction_feed import InstructionFeed
 from .prompts import Prompt, put_to_policy, shared_lead
 from .quantization import check_quantization
@@ -58,7 +59,8 @@ class SeRLTrainer(HubGRPOTrainer):
 
     Raises:
         ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
-            `quantization_config` that bitsandbytes cannot serve here.
+            `quantization_config` that bitsandbytes cannot serve here; for prompts that are none, or that the chat template
+            cannot render, and sizes that do not fit: before any weight is loaded.
         ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
@@ -111,6 +113,10 @@ class SeRLTrainer(HubGRPOTrainer):
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         if args.self_instruct and isinstance(train_dataset, Dataset):
             train_dataset = SelfInstructDataset.from_config(train_dataset, args)
+        tokenizer = kwargs.get("processing_class")
+        train_dataset, kwargs["eval_dataset"] = checked_datasets(
+            train_dataset, kwargs.get("eval_dataset"), args, model, tokenizer
+        )
         slots = train_dataset if isinstance(train_dataset, SelfInstructDataset) else None
         self._group_votes = GroupVotes(self, args)
         super().__init__(
