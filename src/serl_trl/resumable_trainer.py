@@ -2,6 +2,7 @@
 
 import inspect
 import signal
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +12,12 @@ from accelerate.logging import get_logger
 from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
 from . import checkpoints
 from .failures import shared_failure, together
+from .generation import swapped
 from .interrupts import Interrupts
 from .run_settings import changed_settings, digest, run_settings
 
@@ -51,6 +53,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
     model: Any
     train_dataset: Any
     shared_states: dict[str, Stateful]
+    kept_checkpoints: list[Callable[[], list[Path]]]  # asked at each save what must not be rotated away
     _buffered_inputs: Any
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -63,6 +66,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
                 "it out: on SIGTERM this trainer saves at the end of the step anyway."
             )
         self.shared_states = {}
+        self.kept_checkpoints = []
         self._interrupts = Interrupts()
         self._staging: Path | None = None  # where Trainer writes a checkpoint at the moment
         self._settings: dict[str, Any] = {}
@@ -137,8 +141,15 @@ class ResumableGRPOTrainer(GRPOTrainer):
         self._saved_step = self.state.global_step
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(Path(run_dir) / folder.name))
-        if self.args.should_save:
-            rotate_checkpoints(run_dir, self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True)
+        self._rotate(run_dir, Path(run_dir) / folder.name)
+
+    def _rotate(self, run_dir: str, *protected: Path) -> None:
+        """Applies `save_total_limit`; the best checkpoint and what callbacks go back to stay."""
+        best = self.state.best_model_checkpoint
+        kept = [path for ask in self.kept_checkpoints for path in ask()]
+        spared = [*protected, *kept, *([best] if best is not None else [])]
+        limit = self.args.save_total_limit
+        together(lambda: checkpoints.rotate(run_dir, limit, spared) if self.args.should_save else None)
 
     def last_checkpoint(self) -> Path:
         """
@@ -217,12 +228,24 @@ class ResumableGRPOTrainer(GRPOTrainer):
         super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
-        """Ends a run that a signal has stopped without the logs of a run that has come to its end."""
+        """
+        Ends a run that a signal has stopped without the logs of a run that has come to its end.
+
+        Transformers removes all checkpoints but the best (`save_total_limit=1`) before it asks callbacks what to do as training
+        ends. One may go back to a checkpoint then: they are removed afterwards.
+        """
         if self._is_ending and self.state.global_step < self.state.max_steps:
             self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
             self._finish_current_push()
             self._interrupts.obey()
-        return super()._finalize_training(*args, **kwargs)
+        limit = self.args.save_total_limit
+        with swapped(self.args, save_total_limit=None):
+            result = super()._finalize_training(*args, **kwargs)
+        if limit is not None and self._saved_step is not None:
+            run_dir, best = self._get_output_dir(None), self.state.best_model_checkpoint
+            last = Path(run_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self._saved_step}"
+            self._rotate(run_dir, *([] if limit == 1 and best is not None else [last]))
+        return result
 
     # Resuming ------------------------------------------------------------------------------------------------------
 
