@@ -13,9 +13,10 @@ from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from . import checkpoints
+from .exact_weights import ExactWeightsGRPOTrainer
 from .failures import shared_failure, together
 from .generation import swapped
 from .interrupts import Interrupts
@@ -35,9 +36,9 @@ class Stateful(Protocol):
         """Takes over a state that another object of its kind gave; tuples have become lists."""
 
 
-class ResumableGRPOTrainer(GRPOTrainer):
+class ResumableGRPOTrainer(ExactWeightsGRPOTrainer):
     """
-    [`~trl.GRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
+    [`ExactWeightsGRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
 
     What TRL and Transformers leave out of a checkpoint is added: the order of the data, the rollouts that are still to
     be trained on, the count of micro-batches that says when the next rollout is due, metrics and losses that wait for
@@ -147,7 +148,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         """Applies `save_total_limit`; the best checkpoint and what callbacks go back to stay."""
         best = self.state.best_model_checkpoint
         kept = [path for ask in self.kept_checkpoints for path in ask()]
-        spared = [*protected, *kept, *([best] if best is not None else [])]
+        spared = [*protected, *kept, *([Path(best)] if best is not None else [])]
         limit = self.args.save_total_limit
         together(lambda: checkpoints.rotate(run_dir, limit, spared) if self.args.should_save else None)
 
@@ -172,6 +173,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             self.state.best_model_checkpoint = str(Path(run_dir) / Path(best).name)
             if self.args.should_save:
                 self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+        self._write_weight_hashes(folder / checkpoints.STATE)
         if not self.args.save_only_model:
             self._write_state(folder / checkpoints.STATE)
 
@@ -276,7 +278,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def _check_fit(self, checkpoint: Path) -> None:
         folder = checkpoint / checkpoints.STATE
-        if not folder.is_dir():
+        if not checkpoints.has_state(folder, "settings"):
             raise ValueError(
                 f"{checkpoint} holds a model only (save_only_model=True): a run cannot be resumed from it. Start a new run "
                 "from this model."
@@ -292,6 +294,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def _restore(self, checkpoint: Path) -> None:
         """Puts the state of the checkpoint where Trainer, by now, has put zeros."""
+        self._check_weights(checkpoint)
         folder = checkpoint / checkpoints.STATE
         own = f"process_{self.accelerator.process_index}"
         progress, tensors = checkpoints.read_state(folder, own), checkpoints.read_tensors(folder, own)
@@ -356,7 +359,9 @@ class _ResumeCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.trainer._is_ending = self.trainer._is_save_due = False
-        self.trainer._saved_step = None
+        self.trainer._saved_step = self.trainer._frozen_hashes = None
+        if args.save_strategy != "no":
+            self.trainer._hash_frozen_weights()
         if self.trainer._resumed is not None:
             self.trainer._restore(self.trainer._resumed)
             self.trainer._resumed = None
