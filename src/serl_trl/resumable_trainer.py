@@ -16,7 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig
 
 from . import checkpoints
-from .exact_weights import ExactWeightsGRPOTrainer
+from .epochs import EpochGRPOTrainer
 from .failures import shared_failure, together
 from .generation import swapped
 from .interrupts import Interrupts
@@ -36,9 +36,9 @@ class Stateful(Protocol):
         """Takes over a state that another object of its kind gave; tuples have become lists."""
 
 
-class ResumableGRPOTrainer(ExactWeightsGRPOTrainer):
+class ResumableGRPOTrainer(EpochGRPOTrainer):
     """
-    [`ExactWeightsGRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
+    [`EpochGRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
 
     What TRL and Transformers leave out of a checkpoint is added: the order of the data, the rollouts that are still to
     be trained on, the count of micro-batches that says when the next rollout is due, metrics and losses that wait for
@@ -71,12 +71,10 @@ class ResumableGRPOTrainer(ExactWeightsGRPOTrainer):
         self._interrupts = Interrupts()
         self._staging: Path | None = None  # where Trainer writes a checkpoint at the moment
         self._settings: dict[str, Any] = {}
-        self._resumed: Path | None = None  # the checkpoint whose state is still to be restored
         self._sampler: Any = None
         self._order = torch.empty(0)  # state of the sampler's generator as the present epoch began
         self._epoch_begin = 0  # the step after which it did, or was resumed
         self._saved_step: int | None = None  # that of this run's last checkpoint
-        self._is_within_epoch = self._is_save_due = self._is_ending = False
         self.add_callback(_ResumeCallback(self))
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -189,6 +187,7 @@ class ResumableGRPOTrainer(ExactWeightsGRPOTrainer):
         own = f"process_{self.accelerator.process_index}"
         progress = {
             "step": self._step,
+            "num_steps_skipped": self._num_steps_skipped,
             "loss": self._tr_loss.item(),
             "last_logged_step": self._globalstep_last_logged,
             "metrics": self._metrics,
@@ -212,22 +211,6 @@ class ResumableGRPOTrainer(ExactWeightsGRPOTrainer):
         """Waits until the checkpoint is in its place."""
         if self._staging is None:
             super()._push_from_checkpoint(checkpoint_folder)
-
-    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
-        """
-        Puts off what is due to be saved on the last step of an epoch until the epoch has ended.
-
-        A run that is resumed there begins with the next epoch: what callbacks do and log as the present one ends must
-        be in the checkpoint. A run that ends on a signal has been saved, and logs nothing that it would not have logged.
-        """
-        if self._is_within_epoch and self.state.epoch % 1 == 0:
-            self._is_save_due, self.control.should_save = self.control.should_save, False
-        elif not self._is_within_epoch:
-            if self._is_ending and not self._is_save_due:
-                return
-            self.control.should_save |= self._is_save_due
-            self._is_save_due = False
-        super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
         """
@@ -377,7 +360,7 @@ class _ResumeCallback(TrainerCallback):
             control.should_save = control.should_training_stop = self.trainer._is_ending = True
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        self.trainer._is_within_epoch = False
+        self.trainer._end_epoch()
 
 
 def _plain(values: Any) -> Any:
