@@ -122,7 +122,7 @@ def test_a_run_without_an_alarm_ends_with_as_many_as_were_asked_for(tmp_path):
 
 
 def test_looks_that_are_rarer_than_checkpoints(tmp_path):
-    """Looks at 0, 3, 6 and 9, an alarm at the last: both before it are clean, so that step 3 is known to be healthy."""
+    """Looks at 0, 3, 6 and 9, an alarm at the last: both before it are clean, so step 3 is known to be healthy."""
     settings = AS_THEY_ARE | {"num_train_epochs": 9}
     run, guard = guarded(tmp_path, changes_at=9, action="restore", save_total_limit=2, **settings)
     guard.probe_every = 3
@@ -134,7 +134,7 @@ def test_looks_that_are_rarer_than_checkpoints(tmp_path):
 
 @pytest.mark.parametrize("limit", [1, 2])
 def test_the_best_model_does_not_take_its_place(tmp_path, limit):
-    """The first checkpoint is the best one; with a limit of 1 Transformers removes all others before the guard goes back."""
+    """The first checkpoint is the best; with a limit of 1 Transformers removes all others before callbacks go back."""
     args = {"eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True, "save_total_limit": limit}
     args |= {"metric_for_best_model": "eval_rewards/MajorityVoteReward/mean", "per_device_eval_batch_size": 8}
     run, _ = guarded(tmp_path, action="restore", **args, **AS_THEY_ARE, eval_dataset=seeds(2))
@@ -213,7 +213,7 @@ def watched(tmp_path, is_scored=False, resume=None, **settings):
 
 
 def test_what_is_logged_and_when_does_not_matter(tmp_path):
-    """The guard reads the votes of each step and each look itself: averages, evidence and alarms are the same to the last bit."""
+    """The guard reads the votes of each step and each look itself: all is the same, to the last bit."""
     found = []
     for i, settings in enumerate(LOGS):
         is_scored = settings.pop("scored", False)

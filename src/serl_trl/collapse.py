@@ -1,4 +1,4 @@
-"""Signs, read from the metrics of a run without any label, that a policy agrees with itself ever more and is right ever less."""
+"""Signs, without any label, that a policy agrees with itself ever more and is right ever less."""
 
 import copy
 import math
@@ -93,8 +93,9 @@ class CollapseSigns:
     itself. It is one when prompts that stay the same ([`~serl_trl.probes.Probes`], or training prompts met again) get other
     answers meanwhile, however sure the votes are. Where nobody probes, only training prompts and the gate are read.
 
-    A row holds the metrics of a step or of a look; rows of a log that averages over steps can be read, too, but say later and less.
-    Rows with nothing to read (scores of an evaluation, the end of a run) are passed over and count as no step.
+    A row holds the metrics of a step or of a look; rows of a log that averages over steps can be read, too, but say
+    later and less. Rows with nothing to read (scores of an evaluation, the end of a run) are passed over and count as
+    no step.
 
     Args:
         limits ([`CollapseLimits`], *optional*): When a sign is one.

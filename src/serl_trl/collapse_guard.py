@@ -27,11 +27,12 @@ class CollapseGuard(TrainerCallback):
     """
     Watches a run without labels for the collapse of its votes.
 
-    Every `probe_every` optimiser steps the policy answers the same few prompts ([`Probes`], drawn from the seeds); these answers
-    and the votes of each step are read for signs ([`CollapseSigns`]), whatever is logged and whenever. A sign is a warning with
-    its evidence, and a line in `collapse.json` in the run folder. The checkpoint that the guard would go back to is kept beyond
-    `save_total_limit` until a later one is known to be healthy. Healthy training has made none in our runs, 9 of 10 collapses did in time, and a fall within
-    three looks is seen late (docs/lab-notes.md). A warning is no proof: read completions.
+    Every `probe_every` optimiser steps the policy answers the same few prompts ([`Probes`], drawn from the seeds);
+    these answers and the votes of each step are read for signs ([`CollapseSigns`]), whatever is logged and whenever. A
+    sign is a warning with its evidence, and a line in `collapse.json` in the run folder. The checkpoint that the guard
+    would go back to is kept beyond `save_total_limit` until a later one is known to be healthy. Healthy training has
+    made none in our runs, 9 of 10 collapses did in time, and a fall within three looks is seen late
+    (docs/lab-notes.md). A warning is no proof: read completions.
 
     Args:
         trainer ([`SeRLTrainer`]): The trainer, which must have a [`MajorityVoteReward`].
@@ -150,8 +151,8 @@ class CollapseGuard(TrainerCallback):
         """
         What the trainer has measured since this was last asked, averaged as its log does.
 
-        The trainer keeps a list of each metric, which grows until there is a log and is another list after it: what is new is what
-        lies beyond the part that was read, or all of a list that was not seen before.
+        The trainer keeps a list of each metric, which grows until there is a log and is another list after it: what is
+        new is what lies beyond the part that was read, or all of a list that was not seen before.
         """
         row = {}
         for name in STEP_METRICS:

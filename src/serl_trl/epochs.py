@@ -12,11 +12,12 @@ from .exact_weights import ExactWeightsGRPOTrainer
 
 class EpochGRPOTrainer(ExactWeightsGRPOTrainer):
     """
-    [`ExactWeightsGRPOTrainer`] that saves the last step of an epoch as the epoch ends, and counts epochs that end early.
+    [`ExactWeightsGRPOTrainer`] that saves the last step of an epoch as the epoch ends, and counts epochs that end
+    early.
 
-    Trainer saves that step before callbacks hear of the epoch's end and before its log. And it takes the epoch from the number of steps:
-    where a callback has ended one early (`should_epoch_stop`), `state.epoch` stays within it as the next begins, and a run that is
-    resumed lands elsewhere. Here an epoch that has ended counts as whole.
+    Trainer saves that step before callbacks hear of the epoch's end and before its log. And it takes the epoch from
+    the number of steps: where a callback has ended one early (`should_epoch_stop`), `state.epoch` stays within it as
+    the next begins, and a run that is resumed lands elsewhere. Here an epoch that has ended counts as whole.
     """
 
     _is_within_epoch = False
@@ -63,7 +64,8 @@ class EpochGRPOTrainer(ExactWeightsGRPOTrainer):
         Puts off what is due to be saved on the last step of an epoch until the epoch has ended.
 
         A run that is resumed there begins with the next epoch: what callbacks do and log as the present one ends must
-        be in the checkpoint. A run that ends on a signal has been saved, and logs nothing that it would not have logged.
+        be in the checkpoint. A run that ends on a signal has been saved, and logs nothing that it would not have
+        logged.
         """
         if not self._is_within_epoch and self._is_ending and not self._is_save_due:
             return

@@ -26,12 +26,14 @@ logger = get_logger(__name__)
 
 class ExactWeightsGRPOTrainer(GRPOTrainer):
     """
-    [`~trl.GRPOTrainer`] whose policy, once it is loaded from a checkpoint, is the one that was saved: every parameter, bit by bit.
+    [`~trl.GRPOTrainer`] whose policy, once it is loaded from a checkpoint, is the one that was saved: every parameter,
+    bit by bit.
 
-    Transformers saves some models under the names and in the shapes of their first release (the experts of Qwen3-MoE and
-    Mixtral one by one, the head of GPT-NeoX as `embed_out`), and its Trainer loads what has a name that the model knows; the rest keeps
-    the values that it had, with no more than a warning. Here such a checkpoint is loaded by `from_pretrained`, as it was meant to be. Whatever
-    the way, the hashes of all parameters are in the checkpoint, and a load that does not give them back is an error.
+    Transformers saves some models under the names and in the shapes of their first release (the experts of Qwen3-MoE
+    and Mixtral one by one, the head of GPT-NeoX as `embed_out`), and its Trainer loads what has a name that the model
+    knows; the rest keeps the values that it had, with no more than a warning. Here such a checkpoint is loaded by
+    `from_pretrained`, as it was meant to be. Whatever the way, the hashes of all parameters are in the checkpoint, and
+    a load that does not give them back is an error.
 
     Source: transformers issue 48805.
     """
@@ -54,7 +56,7 @@ class ExactWeightsGRPOTrainer(GRPOTrainer):
 
     @property
     def _is_partitioned(self) -> bool:
-        """Whether a process may hold a part of a parameter. These are saved, and loaded, under the model's own names."""
+        """Whether a process may hold a part of a parameter; parts are saved and loaded under the model's own names."""
         is_distributed = getattr(self, "is_distributed_loading_by_transformers", False)
         return self.is_deepspeed_enabled or self.is_fsdp_enabled or is_distributed
 
@@ -67,8 +69,8 @@ class ExactWeightsGRPOTrainer(GRPOTrainer):
         """
         Takes the hashes of what is not trained, before the first step.
 
-        The base of an adapter is most of a model: once is enough. And it may move by a rounding when an adapter is merged into it
-        for vLLM and taken out again, which is in no checkpoint.
+        The base of an adapter is most of a model: once is enough. And it may move by a rounding when an adapter is
+        merged into it for vLLM and taken out again, which is in no checkpoint.
         """
         frozen = {name: p for name, p in self.model.named_parameters() if not p.requires_grad}
         self._frozen_hashes = tensor_hashes(frozen)
@@ -104,8 +106,8 @@ class ExactWeightsGRPOTrainer(GRPOTrainer):
                 more = ", ..." if len(wrong) > MAX_NAMES else ""
                 raise ValueError(
                     f"{checkpoint} was loaded, but {len(wrong)} of {len(saved)} parameters are not what was saved "
-                    f"({', '.join(wrong[:MAX_NAMES])}{more}). Use the base model and the versions that it was saved with, or "
-                    "start a new run from its model by from_pretrained."
+                    f"({', '.join(wrong[:MAX_NAMES])}{more}). Use the base model and the versions that it was saved "
+                    "with, or start a new run from its model by from_pretrained."
                 )
 
         together(check)
@@ -113,9 +115,11 @@ class ExactWeightsGRPOTrainer(GRPOTrainer):
 
 def load_if_renamed(model: Any, checkpoint: Path) -> bool:
     """
-    Loads a checkpoint with names that the model does not have, as it was saved: by `from_pretrained`, into a copy on the CPU.
+    Loads a checkpoint with names that the model does not have, as it was saved: by `from_pretrained`, into a copy on
+    the CPU.
 
-    The copy takes no more than what Trainer reads anyway, and values go over unrounded: it has the widest type among the parameters.
+    The copy takes no more than what Trainer reads anyway, and values go over unrounded: it has the widest type among
+    the parameters.
 
     Args:
         model ([`~transformers.PreTrainedModel`]): Whose parameters take the values.
@@ -136,8 +140,9 @@ def load_if_renamed(model: Any, checkpoint: Path) -> bool:
     wrong = sorted({*report["missing_keys"], *report["unexpected_keys"]})
     if wrong:
         raise ValueError(
-            f"{checkpoint} does not hold the weights of a {type(model).__name__}: {', '.join(wrong[:MAX_NAMES])} are missing, "
-            "or have names that it does not know. Load the model without key_mapping, and with the class that it was saved by."
+            f"{checkpoint} does not hold the weights of a {type(model).__name__}: {', '.join(wrong[:MAX_NAMES])} are "
+            "missing, or have names that it does not know. Load the model without key_mapping, and with the class that "
+            "it was saved by."
         )
     model.load_state_dict(copy.state_dict())
     return True
@@ -158,8 +163,9 @@ def tensor_hashes(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
     """
     A hash of the bytes of each tensor, as far as this process holds them.
 
-    Under ZeRO-3 and FSDP that is its shard. What has no bytes here (on the meta device, or in a format of a quantisation library) is
-    left out. Hashing takes about as long as reading memory: a thread for each core, which holds one tensor at a time.
+    Under ZeRO-3 and FSDP that is its shard. What has no bytes here (on the meta device, or in a format of a
+    quantisation library) is left out. Hashing takes about as long as reading memory: a thread for each core, which
+    holds one tensor at a time.
 
     Args:
         tensors (`Mapping[str, torch.Tensor]`): The tensors, by name.

@@ -24,8 +24,8 @@ class Probes:
 
     A prompt that the policy has written is met once or a few times; on one that stays, an answer that is given up for another
     tells what no single vote can. The first look lets a group of sampled completions of each prompt vote; then, and at each look that
-    follows, one greedy completion of each is taken. Dropout is off, so that nothing but training changes a mind. A look moves no
-    random state and is the same on every process.
+    follows, one greedy completion of each is taken. Dropout is off, so that nothing but training changes a mind. A
+    look moves no random state and is the same on every process.
 
     Args:
         trainer ([`SeRLTrainer`]): Whose policy answers, and whose first [`MajorityVoteReward`] votes.
@@ -128,7 +128,8 @@ def _as_deployed(model: Any) -> Iterator[None]:
     """
     Switches off dropout (that of LoRA, too) and gradient checkpointing for the length of a block.
 
-    The outermost module alone says that it trains: by that TRL tells a rollout, with its number of completions, from evaluation.
+    The outermost module alone says that it trains: by that TRL tells a rollout, with its number of completions, from
+    evaluation.
     """
     modes = {module: module.training for module in model.modules()}
     model.eval()

@@ -216,8 +216,8 @@ class ResumableGRPOTrainer(EpochGRPOTrainer):
         """
         Ends a run that a signal has stopped without the logs of a run that has come to its end.
 
-        Transformers removes all checkpoints but the best (`save_total_limit=1`) before it asks callbacks what to do as training
-        ends. One may go back to a checkpoint then: they are removed afterwards.
+        Transformers removes all checkpoints but the best (`save_total_limit=1`) before it asks callbacks what to do as
+        training ends. One may go back to a checkpoint then: they are removed afterwards.
         """
         if self._is_ending and self.state.global_step < self.state.max_steps:
             self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
