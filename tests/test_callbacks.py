@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from serl_trl.callbacks import EvaluationCallback, hold_empty_steps
 from serl_trl.evaluation import EvaluationReport
+from test_serl_trainer import equal, parameters, trainer
 
 
 class ZeroOptimizer:
@@ -87,3 +89,33 @@ def test_sets_are_logged_under_their_names():
     (scores,) = trainer.logged
     assert (scores["eval_greedy pass@1"], scores["eval_gsm8k_greedy pass@1"]) == (0.5, 0.0)
     assert (scores["eval_maj@2"], scores["eval_gsm8k_maj@2"]) == (0.5, 0.0)
+
+
+def test_a_second_run_goes_on_after_the_iterations_of_the_first(tmp_path):
+    def started():
+        return trainer(tmp_path, num_instructions=4, num_train_epochs=2, save_strategy="steps", save_steps=1)
+
+    def files():
+        return {path.name: path.read_text() for path in (tmp_path / "instructions").iterdir()}
+
+    run = started()
+    run.train()
+    first = files()
+    assert sorted(first) == ["iteration_1.jsonl", "iteration_2.jsonl"]
+    run.train()
+    second = files()
+    assert sorted(second) == [f"iteration_{number}.jsonl" for number in (1, 2, 3, 4)]
+    assert {name: second[name] for name in first} == first
+    written = run.train_dataset.to_dataset()
+    for name, text in second.items():
+        rows = [json.loads(line) for line in text.splitlines()]
+        of_iteration = written.filter(
+            lambda number, name=name: f"iteration_{number}.jsonl" == name, input_columns="iteration"
+        )
+        assert of_iteration["text"] == [row["text"] for row in rows]
+    (tmp_path / "instructions" / "iteration_4.jsonl").unlink()
+    resumed = started()  # within the second run, of which the first iteration is done
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+    assert files() == second
+    assert equal(parameters(resumed.model), parameters(run.model))
+    assert resumed.train_dataset.to_dataset().to_list() == written.to_list()

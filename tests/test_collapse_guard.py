@@ -7,12 +7,15 @@ import pytest
 from transformers import AutoModelForCausalLM, TrainerCallback
 
 from serl_trl import GroundTruthReward
+from serl_trl.callbacks import EvaluationCallback
+from serl_trl.checkpoints import complete_checkpoints
 from serl_trl.collapse import CollapseLimits
 from serl_trl.collapse_guard import CollapseGuard
-from test_serl_trainer import equal, parameters, snapshots, trainer
+from test_serl_trainer import equal, parameters, seeds, snapshots, trainer
 
 
-TOUCHY = CollapseLimits(abandoned=1e-9)
+OTHERS = dict.fromkeys(("excess_flips", "top_answer", "no_answer", "length_ratio", "frac_kept"))
+TOUCHY = CollapseLimits(abandoned=1e-9, **OTHERS)
 SAVING = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": None, "num_train_epochs": 3}
 
 
@@ -32,8 +35,8 @@ class Steps(TrainerCallback):
         return self.look() | {"serl/probe/frac_settled": 1.0, "serl/probe/frac_abandoned": moved}
 
 
-def guarded(tmp_path, changes_at=4, action="warn", **settings):
-    run = trainer(tmp_path, **SAVING | {"num_instructions": 8, **settings})
+def guarded(tmp_path, changes_at=4, action="warn", eval_dataset=None, **settings):
+    run = trainer(tmp_path, eval_dataset=eval_dataset, **SAVING | {"num_instructions": 8, **settings})
     guard = CollapseGuard(run, action, num_probes=4, probe_every=1, limits=TOUCHY)
     run.add_callback(Steps(guard, changes_at))
     run.add_callback(guard)
@@ -84,6 +87,67 @@ def test_it_goes_back_to_the_last_checkpoint_without_a_sign(tmp_path, caplog):
     assert run.state.best_model_checkpoint is None
 
 
+AS_THEY_ARE = {"self_instruct": False, "dataset": seeds(4), "num_train_epochs": 6}  # a step an epoch
+
+
+@pytest.mark.parametrize(
+    ("limit", "within", "at_the_end"),
+    [
+        (1, [2, 3], [2, 4]),  # the last look of a step before which there was another without a sign, and the newest
+        (2, [2, 3], [2, 4]),
+        (3, [1, 2, 3], [2, 3, 4]),
+    ],
+)
+def test_the_healthy_checkpoint_outlives_the_limit(tmp_path, limit, within, at_the_end):
+    run, _ = guarded(tmp_path, action="restore", save_total_limit=limit, **AS_THEY_ARE)
+    passed, found = snapshots(run), {}
+
+    class Watch(TrainerCallback):
+        def on_save(self, args, state, control, **kwargs):
+            found[state.global_step] = [path.name for path in complete_checkpoints(tmp_path)]
+
+    run.add_callback(Watch())
+    run.train()
+    assert run.state.global_step == 4
+    assert found[3] == [f"checkpoint-{step}" for step in within]
+    assert [path.name for path in complete_checkpoints(tmp_path)] == [f"checkpoint-{step}" for step in at_the_end]
+    assert alarms(tmp_path)["restored"] == "checkpoint-2"
+    assert equal(parameters(run.model), passed[1])
+
+
+def test_a_run_without_an_alarm_ends_with_as_many_as_were_asked_for(tmp_path):
+    run, _ = guarded(tmp_path, changes_at=99, action="restore", save_total_limit=1, **AS_THEY_ARE)
+    run.train()
+    assert [path.name for path in complete_checkpoints(tmp_path)] == ["checkpoint-6"]
+
+
+def test_looks_that_are_rarer_than_checkpoints(tmp_path):
+    """Looks at 0, 3, 6 and 9, an alarm at the last: both before it are clean, so step 3 is known to be healthy."""
+    settings = AS_THEY_ARE | {"num_train_epochs": 9}
+    run, guard = guarded(tmp_path, changes_at=9, action="restore", save_total_limit=2, **settings)
+    guard.probe_every = 3
+    passed = snapshots(run)
+    run.train()
+    assert alarms(tmp_path)["restored"] == "checkpoint-3"
+    assert equal(parameters(run.model), passed[2])
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_best_model_does_not_take_its_place(tmp_path, limit):
+    """The first checkpoint is the best; with a limit of 1 Transformers removes all others before callbacks go back."""
+    args = {"eval_strategy": "steps", "eval_steps": 1, "load_best_model_at_end": True, "save_total_limit": limit}
+    args |= {"metric_for_best_model": "eval_rewards/MajorityVoteReward/mean", "per_device_eval_batch_size": 8}
+    run, _ = guarded(tmp_path, action="restore", **args, **AS_THEY_ARE, eval_dataset=seeds(2))
+    evaluate = run.evaluate
+    run.evaluate = lambda *a, **k: evaluate(*a, **k) | {args["metric_for_best_model"]: -run.state.global_step}
+    passed = snapshots(run)
+    run.train()
+    assert alarms(tmp_path)["restored"] == "checkpoint-2"
+    assert equal(parameters(run.model), passed[1])
+    names = [path.name for path in complete_checkpoints(tmp_path)]
+    assert names[:2] == ["checkpoint-1", "checkpoint-2"]
+
+
 def test_without_a_checkpoint_of_then_it_says_so(tmp_path, caplog):
     run, _ = guarded(tmp_path, changes_at=2, action="restore")
     passed = snapshots(run)
@@ -120,6 +184,47 @@ def test_a_resumed_run_remembers_its_probes_and_alarms(tmp_path, caplog):
     assert guard.probes.state_dict() == state
     assert [alarm["step"] for alarm in guard.alarms] == [3]
     assert not [record for record in caplog.records if "collapsing" in record.message]  # it was told
+
+
+def scored(run):
+    """Logs scores at every step, as a measurement of the policy does."""
+    report = type("Report", (), {"scores": lambda self: {"greedy pass@1": type("Score", (), {"mean": 0.5})}})
+    return EvaluationCallback(run, {"": report}, 1)
+
+
+LOGS = [
+    {"logging_steps": 1},
+    {"logging_steps": 10},
+    {"logging_strategy": "epoch"},
+    {"logging_strategy": "no"},
+    {"logging_steps": 2, "scored": True},
+]
+
+
+def watched(tmp_path, is_scored=False, resume=None, **settings):
+    """What a guard has seen and told in a run of six steps whose looks are every second step."""
+    settings = {**AS_THEY_ARE, "save_steps": 3, **settings}
+    run, guard = guarded(tmp_path, changes_at=6, **settings)
+    guard.probe_every = 2
+    if is_scored:
+        run.add_callback(scored(run))
+    run.train(resume_from_checkpoint=resume)
+    return guard.signs.state_dict(), guard.alarms
+
+
+def test_what_is_logged_and_when_does_not_matter(tmp_path):
+    """The guard reads the votes of each step and each look itself: all is the same, to the last bit."""
+    found = []
+    for i, settings in enumerate(LOGS):
+        is_scored = settings.pop("scored", False)
+        found.append(watched(tmp_path / str(i), is_scored, **settings))
+    signs, told = found[0]
+    assert [(alarm["step"], alarm["sign"], alarm["healthy_step"]) for alarm in told] == [(6, "abandoned", 2)]
+    assert signs["_step"] == 6
+    assert set(signs["_smooth"]) == {"excess_flips", "frac_kept"}
+    assert found[1:] == found[:1] * 4
+    resumed = tmp_path / "1" / "checkpoint-3"  # what waits for its log is not read twice
+    assert watched(tmp_path / "resumed", resume=str(resumed), logging_steps=10) == found[0]
 
 
 def test_a_guard_joins_a_run_that_began_without_one(tmp_path, caplog):

@@ -1,10 +1,13 @@
+import copy
 import json
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
+from serl_trl.generation import greedy_sampling, swapped
 from serl_trl.probes import Probes
 from serl_trl.refill import Rollout
 from serl_trl.voting import majority_vote
@@ -28,6 +31,32 @@ def test_a_look_asks_every_probe_and_leaves_no_trace(run):
     assert metrics["serl/probe/frac_settled"] == metrics["serl/probe/frac_abandoned"] == 0
     assert 1 / 5 <= metrics["serl/probe/frac_top_answer"] <= 1
     assert 1 < metrics["serl/probe/length_tokens"] <= 24
+
+
+def test_dropout_is_off_and_every_mode_stays(run):
+    """With an adapter whose dropout is large a policy answers as in eval mode, and the next time as the first."""
+    lora = LoraConfig(r=4, lora_dropout=0.9, init_lora_weights=False, task_type="CAUSAL_LM", target_modules=["q_proj"])
+    model = get_peft_model(copy.deepcopy(run.model), lora)
+    model.train()
+    embeddings = model.get_input_embeddings().eval()  # a mode of its own
+    probes = Probes(run, run.seed_prompts()[:4])
+    with swapped(run, model=model, model_wrapped=model), greedy_sampling(run):
+        answers = [[rollout.completion_ids for (rollout,) in probes._answered(1)] for _ in range(2)]
+        modes = [module.training for module in model.modules()]
+        model.eval()
+        expected = [completion_in_eval(run, model, prompt) for prompt in probes.prompts]
+    assert answers == [expected, expected]
+    assert modes.count(False) == 1
+    assert not embeddings.training
+
+
+def completion_in_eval(run, model, prompt):
+    """The likeliest completion of a prompt, with its end."""
+    ids = run.processing_class.apply_chat_template(
+        prompt, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    completion = model.generate(**ids, do_sample=False, max_new_tokens=24)
+    return completion[0, ids["input_ids"].shape[1] :].tolist()
 
 
 def test_a_policy_that_stays_the_same_settles_and_gives_nothing_up(run):

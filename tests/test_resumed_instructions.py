@@ -100,3 +100,27 @@ def test_earlier_iterations_are_read_from_their_files_after_a_resume(tmp_path):
     for dataset in (first, second):
         dataset.regenerate(novel_writer, 3)
     assert second.to_dataset().to_list() == first.to_dataset().to_list()
+
+
+def test_an_iteration_that_is_begun_anew_is_archived_once():
+    """As after a run that ran out of instructions, and is resumed with a policy or settings that give more."""
+    dataset = SelfInstructDataset(SEEDS, num_instructions=4)
+    dataset.regenerate(novel_writer, 0)
+    dataset.regenerate(novel_writer, 1)
+    first = [instruction.text for instruction in dataset.written]
+    dataset.regenerate(novel_writer, 1)
+    second = [instruction.text for instruction in dataset.written]
+    dataset.regenerate(novel_writer, 2)
+    written = dataset.to_dataset()
+    texts = [text for text, number in zip(written["text"], written["iteration"], strict=True) if number == 2]
+    assert texts == second != first
+
+
+def test_a_state_of_before_runs_were_counted():
+    first = SelfInstructDataset(SEEDS, num_instructions=4)
+    first.regenerate(novel_writer, 0)
+    state = through_json(first.state_dict())
+    del state["first_iteration"]
+    second = SelfInstructDataset(SEEDS, num_instructions=4)
+    second.load_state_dict(state)
+    assert (second.iteration, second.first_iteration) == (0, 0)

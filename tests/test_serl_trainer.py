@@ -43,9 +43,10 @@ def seeds(num_seeds=8):
     )
 
 
-def trainer(tmp_path, dataset=None, reward_funcs=None, **settings):
+def trainer(tmp_path, dataset=None, reward_funcs=None, eval_dataset=None, **settings):
     args = SeRLConfig(output_dir=str(tmp_path), **{**SETTINGS, **settings})
-    return SeRLTrainer(str(CHECKPOINT), reward_funcs, args, seeds() if dataset is None else dataset)
+    dataset = seeds() if dataset is None else dataset
+    return SeRLTrainer(str(CHECKPOINT), reward_funcs, args, dataset, eval_dataset=eval_dataset)
 
 
 def trained(*args, **settings):

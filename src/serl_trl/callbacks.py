@@ -14,19 +14,26 @@ from .generation import swapped
 
 
 class RegenerationCallback(TrainerCallback):
-    """Has the instructions of an iteration written as its epoch begins, and files them with their votes as it ends."""
+    """
+    Has the instructions of an iteration written as its epoch begins, and files them with their votes as it ends.
+
+    Iterations are counted over all runs of the dataset: a second `train()` goes on after the last iteration of the first.
+    """
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
 
     def on_train_begin(self, args, state, control, **kwargs):
+        dataset = self.trainer.train_dataset
         if state.global_step > 0:
             self.trainer.feed.recall()
             self.trainer.feed.save()  # the file may lack what the checkpoint holds, and hold what came after it
+        else:
+            dataset.first_iteration = dataset.iteration + 1
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        iteration = int(state.epoch or 0)
         dataset = self.trainer.train_dataset
+        iteration = dataset.first_iteration + int(state.epoch or 0)
         if state.global_step > 0 and dataset.iteration == iteration and dataset.queue:
             return  # begun before the checkpoint from which this run was resumed
         self.trainer.regenerate_instructions(iteration)

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, sort_checkpoints
 
 
 MARKER = "complete.json"  # written last; lists every other file with its size
@@ -101,6 +102,27 @@ def complete_checkpoints(run_dir: str | Path) -> list[Path]:
         if (match := pattern.fullmatch(path.name)) is not None
     ]
     return [path for _, path in sorted(found) if defect(path) is None]
+
+
+def rotate(run_dir: str | Path, limit: int | None, protected: Iterable[str | Path]) -> None:
+    """
+    Removes the oldest checkpoints of a run until there are as many as are wanted.
+
+    Transformers' own rotation spares the newest and the best, and nothing else.
+
+    Args:
+        run_dir (`str` or `Path`): The run's `output_dir`.
+        limit (`int`, *optional*): How many may stay, those that are protected among them; `None` or 0 for all.
+        protected (`Iterable[str | Path]`): Checkpoints that stay, even if they are more than that.
+    """
+    if limit is None or limit <= 0:
+        return
+    found = [Path(path) for path in sort_checkpoints(str(run_dir), use_mtime=True)]
+    spared = {Path(path).resolve() for path in protected}
+    others = [path for path in found if path.resolve() not in spared]
+    num_excess = min(len(found) - limit, len(others))
+    for path in others[: max(num_excess, 0)]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def checkpoint_to_resume(run_dir: str | Path, choice: str | Path | bool) -> Path:

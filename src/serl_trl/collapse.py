@@ -1,5 +1,6 @@
-"""Signs, read from the logs of a run without any label, that a policy agrees with itself ever more and is right ever less."""
+"""Signs, without any label, that a policy agrees with itself ever more and is right ever less."""
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,7 +9,17 @@ from typing import Any, NamedTuple
 
 ENOUGH_SETTLED = 0.25  # of the probes, for it to tell anything how many of them are abandoned
 ABANDONED = 0.02  # of 128 probes two and a half
+TOLD = {  # how unanimous votes are, in the evidence of every sign
+    "serl/vote/share_mean": "the vote share went from {:.2f} to {:.2f}",
+    "serl/vote/num_answers_mean": "different answers a prompt from {:.1f} to {:.1f}",
+    "entropy": "entropy from {:.2f} to {:.2f}",
+}
+STEP_METRICS = (*TOLD, "serl/vote/frac_flipped", "serl/vote/frac_seen_before", "serl/gate/frac_kept")
 SLACK = 1.25  # times the limit on abandoned probes, that a look may have more than the lowest so far for nothing
+
+
+# What a [`CollapseSigns`] remembers.
+STATE = ("healthy_step", "clean_step", "_first", "_least_abandoned", "_excess_abandoned", "_smooth", "_step")
 
 
 class Sign(NamedTuple):
@@ -76,11 +87,15 @@ class CollapseLimits:
 
 class CollapseSigns:
     """
-    Reads the logs of a run, one after another, for signs of collapse.
+    Reads what was seen at the steps of a run, one after another, for signs of collapse.
 
     Training that goes well makes votes more unanimous, too: vote share up, entropy and different answers down is no sign by
     itself. It is one when prompts that stay the same ([`~serl_trl.probes.Probes`], or training prompts met again) get other
     answers meanwhile, however sure the votes are. Where nobody probes, only training prompts and the gate are read.
+
+    A row holds the metrics of a step or of a look; rows of a log that averages over steps can be read, too, but say
+    later and less. Rows with nothing to read (scores of an evaluation, the end of a run) are passed over and count as
+    no step.
 
     Args:
         limits ([`CollapseLimits`], *optional*): When a sign is one.
@@ -102,7 +117,7 @@ class CollapseSigns:
     def __init__(self, limits: CollapseLimits | None = None) -> None:
         self.limits = limits or CollapseLimits()
         self.healthy_step: int | None = None  # of the last look that was without a sign, as was the next
-        self._clean_step: int | None = None  # of the last look without a sign
+        self.clean_step: int | None = None  # of the last look without a sign
         self._first: dict[str, float] = {}  # the first row that had each metric
         self._least_abandoned = 1.0  # the lowest share so far
         self._excess_abandoned = 0.0  # what looks had beyond that and the slack, added up
@@ -111,15 +126,17 @@ class CollapseSigns:
 
     def update(self, log: Mapping[str, Any]) -> list[Sign]:
         """
-        Takes one more row of the logs.
+        Takes one more row.
 
         Args:
-            log (`Mapping[str, Any]`): What was logged, with `step`.
+            log (`Mapping[str, Any]`): The metrics, under the names of the logs, with `step`.
 
         Returns:
             `list[Sign]`: The signs that this row shows.
         """
         row = {name: float(value) for name, value in log.items() if isinstance(value, int | float)}
+        if not any(name in STEP_METRICS or name.startswith("serl/probe/") for name in row):
+            return []
         num_steps, self._step = max(row["step"] - self._step, 1.0), int(row["step"])
         for name, value in row.items():
             self._first.setdefault(name, value)
@@ -130,11 +147,11 @@ class CollapseSigns:
         ]
         is_look = "serl/probe/frac_abandoned" in row
         if signs:
-            self._clean_step = None
+            self.clean_step = None
         elif is_look or ("serl/vote/share_mean" in row and "serl/probe/frac_abandoned" not in self._first):
-            if self._clean_step is not None:
-                self.healthy_step = self._clean_step
-            self._clean_step = self._step
+            if self.clean_step is not None:
+                self.healthy_step = self.clean_step
+            self.clean_step = self._step
         return signs
 
     def _signs_of_probes(self, row: Mapping[str, float]) -> list[Sign]:
@@ -192,9 +209,13 @@ class CollapseSigns:
 
     def _agreement(self, row: Mapping[str, float]) -> str:
         """How unanimous votes were at first and are, in words."""
-        told = {
-            "serl/vote/share_mean": "the vote share went from {:.2f} to {:.2f}",
-            "serl/vote/num_answers_mean": "different answers a prompt from {:.1f} to {:.1f}",
-            "entropy": "entropy from {:.2f} to {:.2f}",
-        }
-        return ", ".join(text.format(self._first[name], row[name]) for name, text in told.items() if name in row)
+        return ", ".join(text.format(self._first[name], row[name]) for name, text in TOLD.items() if name in row)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold, as data that JSON can hold."""
+        return {name: copy.copy(getattr(self, name)) for name in STATE}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state_dict` returned."""
+        for name in STATE:
+            setattr(self, name, copy.copy(state[name]))

@@ -1,7 +1,9 @@
 """`CollapseGuard`: warns of a run whose votes collapse, and can end it and go back to where they had not."""
 
 import json
+import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from accelerate.logging import get_logger
 from transformers import TrainerCallback
 
 from .checkpoints import complete_checkpoints
-from .collapse import CollapseLimits, CollapseSigns, Sign
+from .collapse import STEP_METRICS, CollapseLimits, CollapseSigns, Sign
 from .files import written_whole
 from .generation import swapped
 from .probes import Probes
@@ -25,10 +27,12 @@ class CollapseGuard(TrainerCallback):
     """
     Watches a run without labels for the collapse of its votes.
 
-    Every `probe_every` optimiser steps the policy answers the same few prompts ([`Probes`], drawn from the seeds); these votes
-    and what a step logs anyway are read for signs ([`CollapseSigns`]). A sign is a warning with its evidence, and a line in
-    `collapse.json` in the run folder. Healthy training has made none in our runs, 9 of 10 collapses did in time, and a fall within
-    three looks is seen late (docs/lab-notes.md). A warning is no proof: read completions.
+    Every `probe_every` optimiser steps the policy answers the same few prompts ([`Probes`], drawn from the seeds);
+    these answers and the votes of each step are read for signs ([`CollapseSigns`]), whatever is logged and whenever. A
+    sign is a warning with its evidence, and a line in `collapse.json` in the run folder. The checkpoint that the guard
+    would go back to is kept beyond `save_total_limit` until a later one is known to be healthy. Healthy training has
+    made none in our runs, 9 of 10 collapses did in time, and a fall within three looks is seen late
+    (docs/lab-notes.md). A warning is no proof: read completions.
 
     Args:
         trainer ([`SeRLTrainer`]): The trainer, which must have a [`MajorityVoteReward`].
@@ -49,6 +53,8 @@ class CollapseGuard(TrainerCallback):
     trainer.add_callback(CollapseGuard(trainer, action="restore"))
     ```
     """
+
+    may_begin_anew = True  # resumed from a checkpoint without this state
 
     def __init__(
         self,
@@ -72,36 +78,32 @@ class CollapseGuard(TrainerCallback):
         self.limits = limits or CollapseLimits.for_probes(len(self.probes.prompts) if self.probes else 0)
         self.signs = CollapseSigns(self.limits)
         self.alarms: list[dict[str, Any]] = []
+        self._read: dict[str, tuple[list[float], int]] = {}  # of each metric the trainer's list, and how much is read
+        self._is_resumed = self._is_watching = False
         if self.probes is not None:
             trainer.shared_states["probes"] = self.probes
+        trainer.shared_states["guard"] = self
+        trainer.kept_checkpoints.append(self.checkpoints_to_keep)
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.signs, self.alarms = CollapseSigns(self.limits), []
-        for log in state.log_history:  # of the run that is resumed
-            self._note(log)
+        if not self._is_resumed:
+            self.signs, self.alarms = CollapseSigns(self.limits), []
+        is_resumed, self._is_resumed, self._is_watching = self._is_resumed, False, True
+        self._metrics_of_step()  # what waits for a log was seen before the checkpoint
         self._file()
-        if self.probes is not None and not self.probes.is_begun:
-            self._look()
+        if self.probes is not None and not (is_resumed and self.probes.is_begun):
+            self._judge({**self._look(), "step": state.global_step})
 
     def on_step_end(self, args, state, control, **kwargs):
+        row = self._metrics_of_step()
         if self.probes is not None and state.global_step % self.probe_every == 0:
-            self._look()
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        for sign in self._note({**(logs or {}), "step": state.global_step}):
-            self._file()
-            healthy = self._healthy_checkpoint()
-            logger.warning(
-                f"Step {state.global_step}: the votes may be collapsing ({sign.name}): {sign.evidence}. Last seen without a "
-                f"sign at step {self.signs.healthy_step}; "
-                f"{f'the last checkpoint before is {healthy}' if healthy else 'there is no checkpoint of then'}. Read "
-                "some completions. A lower learning rate, a larger beta, the band of vote shares (0.2 to 0.8) and more prompts a "
-                "step help."
-            )
+            row |= self._look()
+        self._judge({**row, "step": state.global_step})
         if self.alarms and self.action != "warn":
             control.should_training_stop = True
 
     def on_train_end(self, args, state, control, **kwargs):
+        self._is_watching = False
         if not self.alarms or self.action != "restore":
             return
         healthy = self._healthy_checkpoint()
@@ -115,29 +117,81 @@ class CollapseGuard(TrainerCallback):
         )
         self._file(restored=healthy.name)
 
-    def _look(self) -> None:
-        """Probes the policy; what is found joins the log of the step."""
-        assert self.probes is not None
-        for name, value in self.probes.look().items():
-            self.trainer._metrics["train"][name].append(value)
+    def checkpoints_to_keep(self) -> list[Path]:
+        """
+        What must not be rotated away: where the guard would go back to, now and after one more look without a sign.
 
-    def _note(self, log: dict[str, Any]) -> list[Sign]:
-        """Reads a row of the logs; returns the signs in it that were not seen before."""
+        After an alarm it is the one from before the alarm, to the end of the run and beyond.
+        """
+        if self.alarms:
+            steps = [self.alarms[0]["healthy_step"]]
+        else:
+            steps = [self.signs.healthy_step, self.signs.clean_step] if self._is_watching else []
+        return [path for step in steps if (path := self._checkpoint_of(step)) is not None]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside the probes, as data that JSON can hold."""
+        return {"signs": self.signs.state_dict(), "alarms": list(self.alarms)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state_dict` returned; what was told by then is not told again."""
+        self.signs = CollapseSigns(self.limits)
+        self.signs.load_state_dict(state["signs"])
+        self.alarms, self._is_resumed = list(state["alarms"]), True
+
+    def _look(self) -> dict[str, float]:
+        """Probes the policy; what is found is logged with the step."""
+        assert self.probes is not None
+        found = self.probes.look()
+        for name, value in found.items():
+            self.trainer._metrics["train"][name].append(value)
+        return found
+
+    def _metrics_of_step(self) -> dict[str, float]:
+        """
+        What the trainer has measured since this was last asked, averaged as its log does.
+
+        The trainer keeps a list of each metric, which grows until there is a log and is another list after it: what is
+        new is what lies beyond the part that was read, or all of a list that was not seen before.
+        """
+        row = {}
+        for name in STEP_METRICS:
+            values = self.trainer._metrics["train"].get(name, [])
+            former, num_read = self._read.get(name, ([], 0))
+            new = [value for value in values[num_read if former is values else 0 :] if not math.isnan(value)]
+            self._read[name] = values, len(values)
+            if new:
+                row[name] = sum(new) / len(new)
+        return row
+
+    def _judge(self, row: dict[str, Any]) -> None:
+        """Reads what was seen at a step, and warns of signs that were not seen before."""
         known = {alarm["sign"] for alarm in self.alarms}
-        signs = [sign for sign in self.signs.update(log) if sign.name not in known]
-        healthy = self.signs.healthy_step
-        self.alarms += [
-            {"step": log["step"], "sign": sign.name, "evidence": sign.evidence, "healthy_step": healthy}
-            for sign in signs
-        ]
-        return signs
+        signs: list[Sign] = [sign for sign in self.signs.update(row) if sign.name not in known]
+        step, healthy_step = row["step"], self.signs.healthy_step
+        for sign in signs:
+            self.alarms.append(
+                {"step": step, "sign": sign.name, "evidence": sign.evidence, "healthy_step": healthy_step}
+            )
+            self._file()
+            healthy = self._healthy_checkpoint()
+            logger.warning(
+                f"Step {step}: the votes may be collapsing ({sign.name}): {sign.evidence}. Last seen without a "
+                f"sign at step {healthy_step}; "
+                f"{f'the last checkpoint before is {healthy}' if healthy else 'there is no checkpoint of then'}. Read "
+                "some completions. A lower learning rate, a larger beta, the band of vote shares (0.2 to 0.8) and more prompts a "
+                "step help."
+            )
 
     def _healthy_checkpoint(self) -> Path | None:
         """The last complete checkpoint of a step at which all was well, as far as it was seen at the first alarm."""
-        step = self.alarms[0]["healthy_step"] if self.alarms else None
+        return self._checkpoint_of(self.alarms[0]["healthy_step"]) if self.alarms else None
+
+    def _checkpoint_of(self, step: int | None) -> Path | None:
+        """The last complete checkpoint of a step or before."""
         saved = complete_checkpoints(self.trainer.args.output_dir)
-        healthy = [path for path in saved if step is not None and int(path.name.rpartition("-")[2]) <= step]
-        return healthy[-1] if healthy else None
+        found = [path for path in saved if step is not None and int(path.name.rpartition("-")[2]) <= step]
+        return found[-1] if found else None
 
     def _file(self, restored: str | None = None) -> None:
         """Writes `collapse.json`, from the main process: alarms, and the checkpoint that the run went back to."""

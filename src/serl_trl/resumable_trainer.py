@@ -2,6 +2,7 @@
 
 import inspect
 import signal
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +12,13 @@ from accelerate.logging import get_logger
 from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
-from trl import GRPOConfig, GRPOTrainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from trl import GRPOConfig
 
 from . import checkpoints
+from .epochs import EpochGRPOTrainer
 from .failures import shared_failure, together
+from .generation import swapped
 from .interrupts import Interrupts
 from .run_settings import changed_settings, digest, run_settings
 
@@ -33,9 +36,9 @@ class Stateful(Protocol):
         """Takes over a state that another object of its kind gave; tuples have become lists."""
 
 
-class ResumableGRPOTrainer(GRPOTrainer):
+class ResumableGRPOTrainer(EpochGRPOTrainer):
     """
-    [`~trl.GRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
+    [`EpochGRPOTrainer`] that, resumed from a checkpoint, ends as the run that was never stopped: bit by bit.
 
     What TRL and Transformers leave out of a checkpoint is added: the order of the data, the rollouts that are still to
     be trained on, the count of micro-batches that says when the next rollout is due, metrics and losses that wait for
@@ -51,6 +54,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
     model: Any
     train_dataset: Any
     shared_states: dict[str, Stateful]
+    kept_checkpoints: list[Callable[[], list[Path]]]  # asked at each save what must not be rotated away
     _buffered_inputs: Any
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -63,15 +67,14 @@ class ResumableGRPOTrainer(GRPOTrainer):
                 "it out: on SIGTERM this trainer saves at the end of the step anyway."
             )
         self.shared_states = {}
+        self.kept_checkpoints = []
         self._interrupts = Interrupts()
         self._staging: Path | None = None  # where Trainer writes a checkpoint at the moment
         self._settings: dict[str, Any] = {}
-        self._resumed: Path | None = None  # the checkpoint whose state is still to be restored
         self._sampler: Any = None
         self._order = torch.empty(0)  # state of the sampler's generator as the present epoch began
         self._epoch_begin = 0  # the step after which it did, or was resumed
         self._saved_step: int | None = None  # that of this run's last checkpoint
-        self._is_within_epoch = self._is_save_due = self._is_ending = False
         self.add_callback(_ResumeCallback(self))
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -137,8 +140,15 @@ class ResumableGRPOTrainer(GRPOTrainer):
         self._saved_step = self.state.global_step
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(Path(run_dir) / folder.name))
-        if self.args.should_save:
-            rotate_checkpoints(run_dir, self.args.save_total_limit, self.state.best_model_checkpoint, use_mtime=True)
+        self._rotate(run_dir, Path(run_dir) / folder.name)
+
+    def _rotate(self, run_dir: str, *protected: Path) -> None:
+        """Applies `save_total_limit`; the best checkpoint and what callbacks go back to stay."""
+        best = self.state.best_model_checkpoint
+        kept = [path for ask in self.kept_checkpoints for path in ask()]
+        spared = [*protected, *kept, *([Path(best)] if best is not None else [])]
+        limit = self.args.save_total_limit
+        together(lambda: checkpoints.rotate(run_dir, limit, spared) if self.args.should_save else None)
 
     def last_checkpoint(self) -> Path:
         """
@@ -161,6 +171,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             self.state.best_model_checkpoint = str(Path(run_dir) / Path(best).name)
             if self.args.should_save:
                 self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+        self._write_weight_hashes(folder / checkpoints.STATE)
         if not self.args.save_only_model:
             self._write_state(folder / checkpoints.STATE)
 
@@ -176,6 +187,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         own = f"process_{self.accelerator.process_index}"
         progress = {
             "step": self._step,
+            "num_steps_skipped": self._num_steps_skipped,
             "loss": self._tr_loss.item(),
             "last_logged_step": self._globalstep_last_logged,
             "metrics": self._metrics,
@@ -200,29 +212,25 @@ class ResumableGRPOTrainer(GRPOTrainer):
         if self._staging is None:
             super()._push_from_checkpoint(checkpoint_folder)
 
-    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
-        """
-        Puts off what is due to be saved on the last step of an epoch until the epoch has ended.
-
-        A run that is resumed there begins with the next epoch: what callbacks do and log as the present one ends must
-        be in the checkpoint. A run that ends on a signal has been saved, and logs nothing that it would not have logged.
-        """
-        if self._is_within_epoch and self.state.epoch % 1 == 0:
-            self._is_save_due, self.control.should_save = self.control.should_save, False
-        elif not self._is_within_epoch:
-            if self._is_ending and not self._is_save_due:
-                return
-            self.control.should_save |= self._is_save_due
-            self._is_save_due = False
-        super()._maybe_log_save_evaluate(*args, **kwargs)
-
     def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
-        """Ends a run that a signal has stopped without the logs of a run that has come to its end."""
+        """
+        Ends a run that a signal has stopped without the logs of a run that has come to its end.
+
+        Transformers removes all checkpoints but the best (`save_total_limit=1`) before it asks callbacks what to do as
+        training ends. One may go back to a checkpoint then: they are removed afterwards.
+        """
         if self._is_ending and self.state.global_step < self.state.max_steps:
             self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
             self._finish_current_push()
             self._interrupts.obey()
-        return super()._finalize_training(*args, **kwargs)
+        limit = self.args.save_total_limit
+        with swapped(self.args, save_total_limit=None):
+            result = super()._finalize_training(*args, **kwargs)
+        if limit is not None and self._saved_step is not None:
+            run_dir, best = self._get_output_dir(None), self.state.best_model_checkpoint
+            last = Path(run_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self._saved_step}"
+            self._rotate(run_dir, *([] if limit == 1 and best is not None else [last]))
+        return result
 
     # Resuming ------------------------------------------------------------------------------------------------------
 
@@ -253,7 +261,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def _check_fit(self, checkpoint: Path) -> None:
         folder = checkpoint / checkpoints.STATE
-        if not folder.is_dir():
+        if not checkpoints.has_state(folder, "settings"):
             raise ValueError(
                 f"{checkpoint} holds a model only (save_only_model=True): a run cannot be resumed from it. Start a new run "
                 "from this model."
@@ -269,6 +277,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def _restore(self, checkpoint: Path) -> None:
         """Puts the state of the checkpoint where Trainer, by now, has put zeros."""
+        self._check_weights(checkpoint)
         folder = checkpoint / checkpoints.STATE
         own = f"process_{self.accelerator.process_index}"
         progress, tensors = checkpoints.read_state(folder, own), checkpoints.read_tensors(folder, own)
@@ -333,7 +342,9 @@ class _ResumeCallback(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.trainer._is_ending = self.trainer._is_save_due = False
-        self.trainer._saved_step = None
+        self.trainer._saved_step = self.trainer._frozen_hashes = None
+        if args.save_strategy != "no":
+            self.trainer._hash_frozen_weights()
         if self.trainer._resumed is not None:
             self.trainer._restore(self.trainer._resumed)
             self.trainer._resumed = None
@@ -349,7 +360,7 @@ class _ResumeCallback(TrainerCallback):
             control.should_save = control.should_training_stop = self.trainer._is_ending = True
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        self.trainer._is_within_epoch = False
+        self.trainer._end_epoch()
 
 
 def _plain(values: Any) -> Any:

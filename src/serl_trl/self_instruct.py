@@ -104,18 +104,17 @@ class SelfInstructDataset(Dataset):
         self._ancestors = {text: text for text in seed_texts}  # the seed of each instruction
         self._seed_prompts.check_request(num_few_shot)
         self.num_instructions = num_instructions
-        self.num_few_shot = num_few_shot
-        self.seed_fraction = seed_fraction
-        self.prompt_template = prompt_template
-        self.seed = seed
+        self.num_few_shot, self.seed_fraction = num_few_shot, seed_fraction
+        self.prompt_template, self.seed = prompt_template, seed
         default: list[InstructionFilter] = [LengthFilter(), KeywordFilter(), NoveltyFilter(NoveltyIndex())]
         reserved = [PARSE_FILTER, SEED_CAP, DifficultyGate.name]
         self.filters = check_filters(default if filters is None else filters, reserved)
         self.max_per_seed = max_per_seed
-        self.iteration, self._num_kept_before = -1, 0  # the current one, from 0; what was kept before it
+        self.iteration, self.first_iteration = -1, 0  # the current one, from 0; the first of the present run
+        self._num_kept_before = 0  # in iterations before the current one
         self.cursor = Cursor()  # of the queue
-        self.queue: list[Instruction] = []  # kept in the current iteration, in the order in which they are drawn
-        self.written: list[Instruction] = []  # of the current iteration, with those that were rejected
+        self.queue: list[Instruction] = []  # kept in this iteration, in the order in which they are drawn
+        self.written: list[Instruction] = []  # in this iteration, with those that were rejected
         self.archive = InstructionArchive()  # of the iterations before it
         self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
         self._num_kept_of_seed: Counter[str] = Counter()  # in the current iteration
@@ -207,8 +206,9 @@ class SelfInstructDataset(Dataset):
         return self.extend(write, self.num_instructions, self.num_instructions, num_prompts)
 
     def start(self, iteration: int) -> None:
-        """Empties queue and slots for an iteration, from 0."""
-        self.archive.add(self.iteration + 1, self.written)
+        """Empties queue and slots for an iteration, from 0; of one that is begun anew the first attempt goes."""
+        if iteration != self.iteration:
+            self.archive.add(self.iteration + 1, self.written)
         self.iteration, self._num_kept_before = iteration, len(self._kept)
         self._num_kept_of_seed.clear()
         self.queue, self.written, self.cursor = [], [], Cursor()
@@ -306,6 +306,7 @@ class SelfInstructDataset(Dataset):
         place = {id(instruction): i for i, instruction in enumerate(self.written)}
         return {
             "iteration": self.iteration,
+            "first_iteration": self.first_iteration,
             "queue": [place[id(instruction)] for instruction in self.queue],
             "cursor": asdict(self.cursor),
             "deck": self.deck.state_dict(),
@@ -321,11 +322,9 @@ class SelfInstructDataset(Dataset):
         Raises:
             ValueError: If this dataset has kept other instructions already, or lacks a seed.
         """
-        texts = [row["text"] for row in state["kept"]]
-        if self._kept != texts[: len(self._kept)]:
-            raise ValueError(
-                "The SelfInstructDataset holds instructions of another run; resume with one that was made anew."
-            )
+        if self._kept != [row["text"] for row in state["kept"][: len(self._kept)]]:
+            message = "The SelfInstructDataset holds instructions of another run; resume with one that was made anew."
+            raise ValueError(message)
         for row in state["kept"][len(self._kept) :]:
             if row["seed"] not in self._seed_prompts:
                 raise ValueError(f"The checkpoint knows a seed that is not among the seeds: {row['seed']!r}.")
@@ -333,7 +332,8 @@ class SelfInstructDataset(Dataset):
             self._kept.append(row["text"])
             tell_filters(self.filters, [row["text"]])
         self.deck.load_state_dict(state["deck"])
-        self.iteration, self._num_kept_before = state["iteration"], state["num_kept_before"]
+        self.iteration, self.first_iteration = state["iteration"], state.get("first_iteration", 0)
+        self._num_kept_before = state["num_kept_before"]
         self.cursor = Cursor(**state["cursor"])
         self.written = [instruction_of(row) for row in state["written"]]
         self.queue = [self.written[i] for i in state["queue"]]
