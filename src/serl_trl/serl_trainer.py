@@ -9,6 +9,7 @@ from accelerate.logging import get_logger
 from datasets import Dataset, IterableDataset
 from transformers import set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
+from trl.trainer.utils import nanstd
 
 from .advantages import ADVANTAGE_ESTIMATORS
 from .backends import check_vllm
@@ -24,6 +25,7 @@ from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .serl_config import SeRLConfig
+from .trainable import check_trainable, warn_of_lost_updates
 from .voting import Vote
 
 
@@ -57,7 +59,7 @@ class SeRLTrainer(HubGRPOTrainer):
 
     Raises:
         ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
-            `quantization_config` that bitsandbytes cannot serve here.
+            `quantization_config` that bitsandbytes cannot serve here, and for a model without trainable parameters.
         ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
@@ -107,6 +109,8 @@ class SeRLTrainer(HubGRPOTrainer):
             model_id = model if isinstance(model, str) else model.config._name_or_path
             args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
         check_vllm(args)
+        if not isinstance(model, str) and kwargs.get("peft_config") is None:
+            check_trainable(model)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         if args.self_instruct and isinstance(train_dataset, Dataset):
             train_dataset = SelfInstructDataset.from_config(train_dataset, args)
@@ -119,6 +123,9 @@ class SeRLTrainer(HubGRPOTrainer):
             train_dataset=Dataset.from_dict({"prompt": slots.seeds}) if slots else train_dataset,
             **kwargs,
         )
+        check_trainable(self.model)  # what was loaded from a path
+        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):  # both keep float32 weights of their own
+            warn_of_lost_updates(self.model, self.args.learning_rate)
         if self._is_vlm:
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
         if (
@@ -131,12 +138,16 @@ class SeRLTrainer(HubGRPOTrainer):
             (i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)), None
         )
         vote = self._group_votes.vote if self._group_votes.reward is not None else None
+        self._is_gating = args.is_gated and (vote is not None or self._truth_column is not None)
         self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
         self._batch: Batch | None = None  # of the feed, while TRL scores it
         self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
         self._kept_tokens: torch.Tensor | int = 0  # of this process since the last optimiser step
+        self._num_micro_batches = 0  # since then
+        self._entropy_scale: torch.Tensor | float = 1.0  # of the entropy bonus of the micro-batch in the loss
+        self._is_counting = False  # whether TRL counts the tokens that are generated at the moment
         self.shared_states["votes"] = self._group_votes
         if slots is not None:
             self.shared_states["instructions"] = slots
@@ -165,10 +176,36 @@ class SeRLTrainer(HubGRPOTrainer):
             raise ValueError("There is nothing to regenerate: the prompts are a dataset's (self_instruct=False).")
         self.feed.start_iteration(iteration)
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
-        """Hands TRL the rollouts of the batch, once, where they are generated already."""
+    def _generate(self, prompts: list) -> Any:
+        """Says that TRL counts what it generates for these prompts."""
+        with swapped(self, _is_counting=True):
+            return super()._generate(prompts)
+
+    def _generate_single_turn(self, prompt_ids: list, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
+        """
+        Hands TRL the rollouts of the batch, once, where they are generated already.
+
+        The tokens of instructions, which TRL does not see, are counted as it counts those of rollouts. TRL's continuous
+        batching leaves the model in train mode: it is put back into its own, or evaluation would go on as training does.
+        """
         batch, self._generated = self._generated, None
-        return super()._generate_single_turn(*args, **kwargs) if batch is None else batch
+        if batch is not None:
+            return batch
+        was_training = self.model.training
+        completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        if self.model.training != was_training:
+            self.model.train(was_training)
+        if not self._is_counting:
+            num_tokens = sum(map(len, prompt_ids)) + sum(map(len, completion_ids))
+            counted = self.accelerator.reduce(torch.tensor(num_tokens, device=self.accelerator.device), reduction="sum")
+            self.state.num_input_tokens_seen += int(counted)
+        return completion_ids, logprobs
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Brings `num_tokens` up to date, which TRL sets as a rollout begins, and only at steps that have one."""
+        if self.model.training and "loss" in logs:
+            self._metrics["train"]["num_tokens"] = [self.state.num_input_tokens_seen]
+        super().log(logs, start_time)
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
 
@@ -180,15 +217,27 @@ class SeRLTrainer(HubGRPOTrainer):
     def _calculate_rewards(
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
-        """Keeps what TRL gathers, for the gate and the estimator."""
+        """Keeps what TRL gathers, for the gate and the estimator; TRL gets no rewards at all for a row that has none."""
         self._group_votes.start_rollout()
         self._rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        return self._rewards_per_func
+        return torch.where(self._has_reward()[:, None], self._rewards_per_func, torch.nan)
+
+    def _has_reward(self) -> torch.Tensor:
+        """
+        Which rows of all processes have a reward, (B_global,): one of weight 0 is none, unless all have weight 0.
+
+        TRL's sum takes a reward that is missing for 0, and a row is without one only if all functions return `None`.
+        """
+        is_weighed = (self.reward_weights != 0).to(self._rewards_per_func.device)  # (F,)
+        if not is_weighed.any():
+            is_weighed = ~is_weighed
+        return ~self._rewards_per_func[:, is_weighed].isnan().all(dim=1)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """In training: rolls out instructions for the slots until enough pass the gate; estimates advantages afterwards."""
         if not self.model.training:
             output = super()._generate_and_score_completions(inputs)
+            self._log_all_rewards("eval")
             self._log_metrics("eval", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
             return output
         if self.feed is None:
@@ -196,9 +245,20 @@ class SeRLTrainer(HubGRPOTrainer):
             is_kept = self._kept_groups()
         else:
             output, is_kept = self._score_batch(self.feed, len(inputs))
-        if self.args.advantage_estimator == "grpo" and not self.args.is_gated and is_kept.all():
-            return output  # TRL's own advantages
+        self._log_all_rewards("train")
         return self._with_advantages(output, is_kept)
+
+    def _log_all_rewards(self, mode: str) -> None:
+        """Puts the rewards of rows that have none, such as a vote at weight 0, back into what TRL logs of each function."""
+        if self._has_reward().all():
+            return
+        for name, column in zip(self.reward_func_names, self._rewards_per_func.unbind(dim=1), strict=True):
+            self._metrics[mode][f"rewards/{name}/mean"][-1] = column.nanmean().item()
+            self._metrics[mode][f"rewards/{name}/std"][-1] = nanstd(column).item()
+            logged = self._logs["rewards"][name]
+            for _ in range(min(len(column), len(logged))):
+                logged.pop()
+            logged.extend(column.tolist())
 
     def _score_batch(self, feed: InstructionFeed, num_rows: int) -> tuple[dict[str, Any], torch.Tensor]:
         """What TRL makes of the rows that this process holds of the feed's next batch, and which groups to train on."""
@@ -250,29 +310,29 @@ class SeRLTrainer(HubGRPOTrainer):
         """TRL's output with our advantages, and without the rows that are gated away or have no reward."""
         weights = self.reward_weights.to(self._rewards_per_func.device)
         rewards = (self._rewards_per_func * weights).nansum(dim=1)  # (B_global,)
-        rewards[self._rewards_per_func.isnan().all(dim=1)] = torch.nan
+        rewards[~self._has_reward()] = torch.nan
         rewards[~is_kept.repeat_interleave(self.num_generations)] = torch.nan
         num_rows = len(output["completion_mask"])
         rows = slice(self.accelerator.process_index * num_rows, (self.accelerator.process_index + 1) * num_rows)
         is_row_kept = ~rewards.isnan()
-        mask = output["completion_mask"] * output.get("tool_mask", 1) * is_row_kept[rows, None]  # (B, T)
-        kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
-        output["advantages"] = self._estimator(
-            rewards,
-            kl,
-            mask,
-            num_generations=self.num_generations,
-            kl_coef=self.beta,
-            rows=rows,
-            sum_over_processes=functools.partial(self.accelerator.reduce, reduction="sum"),
-        )
-        means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-        self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
+        mask = _loss_mask(output) * is_row_kept[rows, None]  # (B, T)
+        if not (self.args.has_trl_advantages and is_kept.all()):  # else TRL's stay; they are 0 where there is no reward
+            kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
+            output["advantages"] = self._estimator(
+                rewards,
+                kl,
+                mask,
+                num_generations=self.num_generations,
+                kl_coef=self.beta,
+                rows=rows,
+                sum_over_processes=functools.partial(self.accelerator.reduce, reduction="sum"),
+            )
+            means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+            self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
         if not is_row_kept.all():
             output["tool_mask"] = mask  # leaves attention alone, and every loss and metric
             output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
-            if self.loss_type in ROW_MEAN_LOSSES:
-                output["row_scale"] = len(rewards) / is_row_kept.sum().clamp(min=1)
+            output["row_scale"] = len(rewards) / is_row_kept.sum().clamp(min=1)
         return output
 
     def _token_kl(self, output: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
@@ -293,23 +353,64 @@ class SeRLTrainer(HubGRPOTrainer):
         return kl
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Leaves the KL out of the loss where the reward holds it, and averages losses over the rows that are kept."""
+        """
+        Leaves the KL out of the loss where the reward holds it, and averages over what is kept, however it is dealt out.
+
+        TRL divides by rows, by the tokens of the generation batch, or (`bnpo`, the entropy bonus) by those of the micro-batch.
+        The last would give the kept rows of a micro-batch the part of the rejected ones beside them, and a micro-batch without
+        kept rows a part in the average: where rows can be rejected, that mean is taken over the tokens of the whole step.
+        """
+        scale: torch.Tensor | float = 1.0  # of the policy's and the KL's terms
+        share: torch.Tensor | float = 1.0  # of the entropy bonus
         if self.model.training:
-            mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
-            self._kept_tokens = self._kept_tokens + mask.sum()
-        scale = inputs.get(
-            "row_scale", 1.0
-        )  # of the policy's and the KL's terms; an entropy bonus is a mean over tokens
+            is_micro_mean = self.loss_type == "bnpo" or self._entropy_bonus_enabled
+            if is_micro_mean and (self._is_gating or "row_scale" in inputs):
+                share = self._share_of_step(inputs)
+            if self.loss_type in ROW_MEAN_LOSSES:
+                scale = inputs.get("row_scale", 1.0)
+            elif self.loss_type == "bnpo":
+                scale = share
+            self._kept_tokens = self._kept_tokens + _loss_mask(inputs).sum()
+            self._num_micro_batches += 1
         beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
-        with swapped(self, beta=beta):
+        with swapped(self, beta=beta, _entropy_scale=share):
             return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * scale})
+
+    def _share_of_step(self, inputs: dict[str, Any]) -> torch.Tensor:
+        """
+        What makes means over the tokens of micro-batches, averaged as TRL does, one over the tokens of the optimiser step.
+
+        The step's micro-batches are those of one generation batch, over all processes; where it has some of the next one,
+        which is not generated yet, each generation batch gets its part of them.
+        """
+        index = self._step % (self.args.steps_per_generation or 1)
+        first = max(index - self._num_micro_batches, 0)
+        last = index + self.current_gradient_accumulation_steps - self._num_micro_batches
+        step = self._buffered_inputs[first:last]
+        own, total = _loss_mask(inputs).sum(), sum(_loss_mask(batch).sum() for batch in step)
+        mean = self.accelerator.reduce(total, reduction="sum") / (len(step) * self.accelerator.num_processes)
+        # 1 where nothing is kept and any number would do: at 0 this process alone would leave out TRL's KL, and what it gathers
+        return torch.where(own > 0, own / mean.clamp(min=1), torch.ones_like(mean))
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """Scales the gradient of the entropy bonus, the one term that entropies have a gradient from, and not what is logged."""
+        logps, entropies, aux_loss = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        scale = self._entropy_scale
+        if torch.is_tensor(scale) and entropies is not None and entropies.requires_grad:
+            entropies.register_hook(lambda gradient: gradient * scale)
+        return logps, entropies, aux_loss
 
     def is_step_empty(self) -> bool:
         """Whether nothing was kept anywhere for the optimiser step that is due; to be asked once for each."""
         num_tokens = self.accelerator.reduce(torch.as_tensor(self._kept_tokens), reduction="sum")
-        self._kept_tokens = 0
+        self._kept_tokens = self._num_micro_batches = 0
         self._metrics["train"]["serl/gate/frac_empty_steps"].append(float(num_tokens == 0))
         return bool(num_tokens == 0)
+
+
+def _loss_mask(inputs: dict[str, Any]) -> torch.Tensor:
+    """The tokens that TRL's losses are over, (B, T)."""
+    return inputs["completion_mask"] * inputs.get("tool_mask", 1)
 
 
 def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
