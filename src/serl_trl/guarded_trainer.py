@@ -93,4 +93,6 @@ def _shown(prompt: Any, completion: Any) -> str:
 
 def _last_text(text: Any) -> str:
     """A text, or that of the last message, whose content may be `None` or a list of blocks."""
-    return text if isinstance(text, str) else completion_text([{**message, "role": "assistant"} for message in text[-1:]])
+    return (
+        text if isinstance(text, str) else completion_text([{**message, "role": "assistant"} for message in text[-1:]])
+    )

@@ -197,7 +197,9 @@ class SeRLTrainer(HubGRPOTrainer):
             self.model.train(was_training)
         if not self._is_counting:
             num_tokens = sum(map(len, prompt_ids)) + sum(map(len, completion_ids))
-            counted = self.accelerator.reduce(torch.tensor(num_tokens, device=self.accelerator.device), reduction="sum")
+            counted = self.accelerator.reduce(
+                torch.tensor(num_tokens, device=self.accelerator.device), reduction="sum"
+            )
             self.state.num_input_tokens_seen += int(counted)
         return completion_ids, logprobs
 
@@ -316,7 +318,9 @@ class SeRLTrainer(HubGRPOTrainer):
         rows = slice(self.accelerator.process_index * num_rows, (self.accelerator.process_index + 1) * num_rows)
         is_row_kept = ~rewards.isnan()
         mask = _loss_mask(output) * is_row_kept[rows, None]  # (B, T)
-        if not (self.args.has_trl_advantages and is_kept.all()):  # else TRL's stay; they are 0 where there is no reward
+        if not (
+            self.args.has_trl_advantages and is_kept.all()
+        ):  # else TRL's stay; they are 0 where there is no reward
             kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
             output["advantages"] = self._estimator(
                 rewards,

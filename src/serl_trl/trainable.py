@@ -30,7 +30,9 @@ def check_trainable(model: Any) -> None:
         if hasattr(model, "peft_config")
         else "call model.requires_grad_(True), or pass a peft_config"
     )
-    raise ValueError(f"The {type(model).__name__} has no trainable parameter, so that training would do nothing; {remedy}.")
+    raise ValueError(
+        f"The {type(model).__name__} has no trainable parameter, so that training would do nothing; {remedy}."
+    )
 
 
 def warn_of_lost_updates(model: Any, learning_rate: float) -> None:
@@ -50,7 +52,7 @@ def warn_of_lost_updates(model: Any, learning_rate: float) -> None:
         logger.warning(
             f"The trainable weights are {str(dtype).removeprefix('torch.')}, in which {share:.0%} of them lose a step of "
             f"learning_rate={learning_rate}: they stay as they are. Load the model in float32 (dtype='float32') and set "
-            "bf16=True, which computes in bfloat16, or train LoRA adapters, which are float32."
+            "bf16=True, which computes in bfloat16, or train LoRA adapters, which are float32 on a base that is not quantised."
         )
 
 
