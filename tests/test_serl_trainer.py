@@ -348,22 +348,15 @@ def test_tokens_are_counted_when_they_are_generated(tmp_path, monkeypatch, setti
 
 
 def test_continuous_batching_leaves_evaluation_in_its_mode(tmp_path):
-    args = SeRLConfig(output_dir=str(tmp_path), **SETTINGS, use_transformers_continuous_batching=True)
-    data = {"train_dataset": seeds(), "eval_dataset": seeds(4)}
-    run = SeRLTrainer(str(CHECKPOINT), args=args, **data)
-    run.model.eval()
-    modes, original = [], run._generate_and_score_completions
-    run._generate_and_score_completions = lambda inputs: (original(inputs), modes.append(run.model.training))[0]
-    scores = run.evaluate()
-    assert modes
-    assert not any(modes)
-    assert "eval_reward" in scores
+    settings = {"use_transformers_continuous_batching": True, "max_completion_length": 4}
+    cache = {"transformers_continuous_batching_config": {"page_size": 32, "num_blocks": 64, "max_batch_tokens": 256}}
+    args = SeRLConfig(output_dir=str(tmp_path), **SETTINGS | settings | cache)
+    run = SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds(), eval_dataset=seeds(2))
+    modes, original = [], run._compute_loss
+    run._compute_loss = lambda model, inputs: (modes.append(run.model.training), original(model, inputs))[1]
+    assert "eval_reward" in run.evaluate()
+    assert modes == [False]
     assert not run._metrics["train"]
-    dtypes = {parameter.dtype for parameter in run.model.parameters()}
-    run.model.train()
-    rollout(run)
-    assert run.model.training
-    assert {parameter.dtype for parameter in run.model.parameters()} == dtypes == {torch.float32}
 
 
 def test_ground_truth_is_gated_by_accuracy(tmp_path):
