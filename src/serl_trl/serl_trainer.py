@@ -15,9 +15,9 @@ from .advantages import ADVANTAGE_ESTIMATORS
 from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .filters import DifficultyGate
+from .gated_trainer import GatedGRPOTrainer, loss_mask
 from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
-from .hub_trainer import HubGRPOTrainer
 from .instruction_feed import InstructionFeed
 from .prompts import Prompt
 from .quantization import check_quantization
@@ -31,18 +31,16 @@ from .voting import Vote
 
 logger = get_logger(__name__)
 
-ROW_MEAN_LOSSES = ("grpo", "sapo", "dr_grpo", "luspo")  # TRL divides these by rows, not by tokens
 
-
-class SeRLTrainer(HubGRPOTrainer):
+class SeRLTrainer(GatedGRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
     What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
-    TRL's, but for checkpoints ([`ResumableGRPOTrainer`]), for numbers that are not finite ([`GuardedGRPOTrainer`]), and for
-    model cards and pushes that fail ([`HubGRPOTrainer`]).
+    TRL's, but for what losses are divided by ([`GatedGRPOTrainer`]), for checkpoints ([`ResumableGRPOTrainer`]), for numbers
+    that are not finite ([`GuardedGRPOTrainer`]), and for model cards and pushes that fail ([`HubGRPOTrainer`]).
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
@@ -144,9 +142,6 @@ class SeRLTrainer(HubGRPOTrainer):
         self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
-        self._kept_tokens: torch.Tensor | int = 0  # of this process since the last optimiser step
-        self._num_micro_batches = 0  # since then
-        self._entropy_scale: torch.Tensor | float = 1.0  # of the entropy bonus of the micro-batch in the loss
         self._is_counting = False  # whether TRL counts the tokens that are generated at the moment
         self.shared_states["votes"] = self._group_votes
         if slots is not None:
@@ -317,7 +312,7 @@ class SeRLTrainer(HubGRPOTrainer):
         num_rows = len(output["completion_mask"])
         rows = slice(self.accelerator.process_index * num_rows, (self.accelerator.process_index + 1) * num_rows)
         is_row_kept = ~rewards.isnan()
-        mask = _loss_mask(output) * is_row_kept[rows, None]  # (B, T)
+        mask = loss_mask(output) * is_row_kept[rows, None]  # (B, T)
         if not (
             self.args.has_trl_advantages and is_kept.all()
         ):  # else TRL's stay; they are 0 where there is no reward
@@ -333,11 +328,7 @@ class SeRLTrainer(HubGRPOTrainer):
             )
             means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
             self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
-        if not is_row_kept.all():
-            output["tool_mask"] = mask  # leaves attention alone, and every loss and metric
-            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
-            output["row_scale"] = len(rewards) / is_row_kept.sum().clamp(min=1)
-        return output
+        return output if is_row_kept.all() else self._without_rows(output, mask, is_row_kept)
 
     def _token_kl(self, output: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
         """The k1 estimate logp - ref_logp of each token, (B, T); its mean is logged as TRL logs `kl`."""
@@ -355,66 +346,6 @@ class SeRLTrainer(HubGRPOTrainer):
         total, count = self.accelerator.reduce(torch.stack([(kl * mask).sum(), mask.sum()]), reduction="sum")
         self._metrics["train"]["kl"].append((total / count.clamp(min=1)).item())
         return kl
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """
-        Leaves the KL out of the loss where the reward holds it, and averages over what is kept, however it is dealt out.
-
-        TRL divides by rows, by the tokens of the generation batch, or (`bnpo`, the entropy bonus) by those of the micro-batch.
-        The last would give the kept rows of a micro-batch the part of the rejected ones beside them, and a micro-batch without
-        kept rows a part in the average: where rows can be rejected, that mean is taken over the tokens of the whole step.
-        """
-        scale: torch.Tensor | float = 1.0  # of the policy's and the KL's terms
-        share: torch.Tensor | float = 1.0  # of the entropy bonus
-        if self.model.training:
-            is_micro_mean = self.loss_type == "bnpo" or self._entropy_bonus_enabled
-            if is_micro_mean and (self._is_gating or "row_scale" in inputs):
-                share = self._share_of_step(inputs)
-            if self.loss_type in ROW_MEAN_LOSSES:
-                scale = inputs.get("row_scale", 1.0)
-            elif self.loss_type == "bnpo":
-                scale = share
-            self._kept_tokens = self._kept_tokens + _loss_mask(inputs).sum()
-            self._num_micro_batches += 1
-        beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
-        with swapped(self, beta=beta, _entropy_scale=share):
-            return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * scale})
-
-    def _share_of_step(self, inputs: dict[str, Any]) -> torch.Tensor:
-        """
-        What makes means over the tokens of micro-batches, averaged as TRL does, one over the tokens of the optimiser step.
-
-        The step's micro-batches are those of one generation batch, over all processes; where it has some of the next one,
-        which is not generated yet, each generation batch gets its part of them.
-        """
-        index = self._step % (self.args.steps_per_generation or 1)
-        first = max(index - self._num_micro_batches, 0)
-        last = index + self.current_gradient_accumulation_steps - self._num_micro_batches
-        step = self._buffered_inputs[first:last]
-        own, total = _loss_mask(inputs).sum(), sum(_loss_mask(batch).sum() for batch in step)
-        mean = self.accelerator.reduce(total, reduction="sum") / (len(step) * self.accelerator.num_processes)
-        # 1 where nothing is kept and any number would do: at 0 this process alone would leave out TRL's KL, and what it gathers
-        return torch.where(own > 0, own / mean.clamp(min=1), torch.ones_like(mean))
-
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        """Scales the gradient of the entropy bonus, the one term that entropies have a gradient from, and not what is logged."""
-        logps, entropies, aux_loss = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        scale = self._entropy_scale
-        if torch.is_tensor(scale) and entropies is not None and entropies.requires_grad:
-            entropies.register_hook(lambda gradient: gradient * scale)
-        return logps, entropies, aux_loss
-
-    def is_step_empty(self) -> bool:
-        """Whether nothing was kept anywhere for the optimiser step that is due; to be asked once for each."""
-        num_tokens = self.accelerator.reduce(torch.as_tensor(self._kept_tokens), reduction="sum")
-        self._kept_tokens = self._num_micro_batches = 0
-        self._metrics["train"]["serl/gate/frac_empty_steps"].append(float(num_tokens == 0))
-        return bool(num_tokens == 0)
-
-
-def _loss_mask(inputs: dict[str, Any]) -> torch.Tensor:
-    """The tokens that TRL's losses are over, (B, T)."""
-    return inputs["completion_mask"] * inputs.get("tool_mask", 1)
 
 
 def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
