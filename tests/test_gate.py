@@ -56,8 +56,9 @@ def test_these_are_all_losses_of_trl():
     assert all(f"`{name}`" in text or f"'{name}'" in text for name in LOSSES)
 
 
-@pytest.mark.parametrize("kl_placement", ["reward", "loss"])
-@pytest.mark.parametrize("loss_type", LOSSES)
+@pytest.mark.parametrize(
+    ("loss_type", "kl_placement"), [*((name, "loss") for name in LOSSES), *((name, "reward") for name in LOSSES[:4])]
+)
 def test_rejected_groups_might_as_well_not_be_there(tmp_path, monkeypatch, loss_type, kl_placement):
     """In the order of the batch two of its four micro-batches hold nothing but a rejected group."""
     settings = {"loss_type": loss_type, "kl_placement": kl_placement}
