@@ -22,10 +22,10 @@ BATCHES = [FILLED, UNEVEN, EMPTY, FILLED, FILLED, UNEVEN, FILLED, EMPTY, UNEVEN,
 SCRIPT = list(enumerate(kind for batch in BATCHES for kind in batch))
 
 
-def trainer(output_dir, **settings):
-    layout = {"per_device_train_batch_size": 12, "generation_batch_size": 12, "gradient_accumulation_steps": 1}
-    if torch.distributed.is_torchelastic_launched():
-        layout["per_device_train_batch_size"] = 6
+def trainer(output_dir, num_micro_batches=1, **settings):
+    layout = {"generation_batch_size": 12, "gradient_accumulation_steps": num_micro_batches}
+    num_rows = 6 if torch.distributed.is_torchelastic_launched() else 12
+    layout["per_device_train_batch_size"] = num_rows // num_micro_batches
     args = SeRLConfig(output_dir=str(output_dir), **(SETTINGS | layout | settings))
     return SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds())
 
@@ -58,23 +58,26 @@ def recorded(run, batches):
     return run
 
 
-def scripted(output_dir: Path) -> dict:
-    """What came of ten steps on known batches; the parameters before and after are filed beside."""
+def scripted(output_dir: Path, name: str, num_batches: int, **settings) -> dict:
+    """What came of as many steps on known batches; the parameters before and after are filed beside."""
     batches: list = []
-    settings = SCRIPTED | {"num_instructions": 30, "reserve_fraction": 0.65, "beta": 0.02}
+    settings = SCRIPTED | {"num_instructions": 3 * num_batches, "reserve_fraction": 0.65, "beta": 0.02} | settings
     settings["learning_rate"] = 1e-4  # the laboratory's
     with pytest.MonkeyPatch.context() as monkeypatch:
         run = recorded(trainer(output_dir, **settings), batches)
         start = parameters(run.model)
-        rounds = script(monkeypatch, run, SCRIPT)
+        rounds = script(monkeypatch, run, SCRIPT[: 5 * num_batches])
         run.train()
-    torch.save([start, parameters(run.model)], output_dir / f"rank{run.accelerator.process_index}.pt")
+    torch.save([start, parameters(run.model)], output_dir / f"{name}{run.accelerator.process_index}.pt")
     is_empty = [row["serl/gate/frac_empty_steps"] for row in run.state.log_history if "reward" in row]
     return {"batches": batches, "rounds": rounds, "is_empty": is_empty}
 
 
 def main(output_dir: Path) -> None:
-    record: dict = {"scripted": scripted(output_dir), "real": []}
+    record: dict = {"scripted": scripted(output_dir, "rank", 10), "real": []}
+    # means over tokens, each process in three micro-batches of two or four rows, which TRL shuffles
+    means = {"loss_type": "bnpo", "kl_placement": "loss", "entropy_coef": 0.01, "num_micro_batches": 3}
+    scripted(output_dir, "means", 3, **means)
     # groups of three: a round of one group does not divide among two processes
     run = recorded(
         trainer(output_dir, num_generations=3, num_instructions=8, min_vote_share=0.5, max_vote_share=0.7),

@@ -98,8 +98,8 @@ def test_official_values(case, dtype, tolerance):
     kl = (logps - ref_logps).to(dtype)
     rewards, mask = torch.tensor(case["rewards"], dtype=dtype), torch.tensor(case["mask"])
     expected = torch.tensor(case["advantages"], dtype=dtype)
-    # A case without KL in the reward comes out the same whether KL is handed over or not.
-    for given_kl in [kl] if case["kl_in_reward"] else [kl, None]:
+    # With the KL in the loss it is not handed over; a coefficient of 0 comes to the same as no KL.
+    for given_kl in [None] if case["use_kl_loss"] else [kl] if case["kl_coef"] else [kl, None]:
         found = estimate(
             OFFICIAL_NAMES[case["estimator"]], rewards, given_kl, mask, case["num_generations"], case["kl_coef"]
         )
@@ -156,6 +156,18 @@ def test_grpo_by_hand():
 
 def test_dr_grpo_by_hand():
     assert column("dr_grpo", [3.0, nan, 1.0, 9.0, 2.0, 1.0], 3) == pytest.approx([1, 0, -1, 5, -2, -3])
+
+
+def test_kl_is_taken_from_the_advantages_of_grpo_and_dr_grpo_by_hand():
+    # Rewards 3 and 1: mean 2, so 1 and -1; std over n - 1 is sqrt(2). KL from each token on: .5 + .25 = .75, .25 | .5, -.
+    # Half of it is subtracted, after the division: .375, .125 | .25.
+    kl = torch.tensor([[0.5, 0.25], [0.5, nan]])
+    rewards, mask = torch.tensor([3.0, 1.0]), torch.tensor([[1, 1], [1, 0]])
+    found = estimate("dr_grpo", rewards, kl, mask, 2, kl_coef=0.5)
+    assert_equal(found, torch.tensor([[1 - 0.375, 1 - 0.125], [-1 - 0.25, 0.0]]), 1e-6)
+    root = math.sqrt(0.5)
+    found = estimate("grpo", rewards, kl, mask, 2, kl_coef=0.5)
+    assert_equal(found, torch.tensor([[root - 0.375, root - 0.125], [-root - 0.25, 0.0]]), 1e-6)
 
 
 def test_small_variances_are_floored_by_hand():
@@ -286,12 +298,19 @@ def test_groups_of_equal_rewards_teach_nothing_in_float32(name, value, num_gener
 @pytest.mark.parametrize("name", ["grpo", "dr_grpo"])
 @settings(deadline=None)
 @given(batch=batches)
-def test_kl_belongs_in_the_loss_for_grpo(name, batch):
-    assert_equal(batch.estimate(name, kl_coef=5.0), batch.estimate(name, kl_coef=0.0))
+def test_kl_is_neither_centred_nor_scaled_for_grpo(name, batch):
+    """Token by token from the end, as a loop: the penalty so far, and that of this token."""
+    difference = batch.estimate(name, kl_coef=0.0) - batch.estimate(name, kl_coef=5.0)
+    for row, reward in enumerate(batch.rewards.tolist()):
+        penalty = 0.0
+        for token in reversed(range(batch.mask.size(1))):
+            counts = bool(batch.mask[row, token]) and not math.isnan(reward)
+            penalty += 5.0 * batch.kl[row, token].item() if counts else 0.0
+            assert difference[row, token].item() == pytest.approx(penalty if counts else 0.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", NORMALISED)
-def test_kl_enters_the_others(name):
+@pytest.mark.parametrize("name", ALL)
+def test_kl_enters_all(name):
     batch = Batch(seed=0, num_prompts=3, num_generations=4, num_tokens=5)
     assert (batch.estimate(name, kl_coef=1.0) - batch.estimate(name, kl_coef=0.0)).abs().max() > 0.1
 

@@ -43,8 +43,9 @@ def refills(tmp_path_factory):
     """Of one process, and of two: what each process saw, and its parameters before and after."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     seen = [*records("distributed_refill.py", one, [sys.executable]), *records("distributed_refill.py", two)]
-    for record, path in zip(seen, [one / "rank0.pt", two / "rank0.pt", two / "rank1.pt"], strict=True):
-        record["parameters"] = torch.load(path)
+    for record, folder, rank in zip(seen, [one, two, two], [0, 0, 1], strict=True):
+        record["parameters"] = torch.load(folder / f"rank{rank}.pt")
+        record["means"] = torch.load(folder / f"means{rank}.pt")
     return seen
 
 
@@ -123,12 +124,13 @@ def test_ten_scripted_batches_are_the_same_in_two_processes_as_in_one(refills):
 
 
 @pytest.mark.multiprocess
-def test_ten_scripted_batches_train_two_processes_as_they_train_one(refills):
-    start, end = refills[0]["parameters"]
+@pytest.mark.parametrize("run", ["parameters", "means"])
+def test_scripted_batches_train_two_processes_as_they_train_one(refills, run):
+    start, end = refills[0][run]
     for rank in refills[1:]:
         for name, value in end.items():
             assert (value - start[name]).norm() > 1e-4 * value.norm(), name
-            assert (rank["parameters"][1][name] - value).norm() < 1e-6 * value.norm(), name
+            assert (rank[run][1][name] - value).norm() < 1e-6 * value.norm(), name
 
 
 @pytest.mark.multiprocess

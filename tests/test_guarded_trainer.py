@@ -4,6 +4,8 @@ import pytest
 import torch
 from runs import seeds, trainer
 
+from serl_trl.guarded_trainer import _shown
+
 
 SETTINGS = {"self_instruct": False, "num_train_epochs": 3, "logging_steps": 1, "log_completions": False}
 
@@ -40,6 +42,32 @@ def test_an_infinite_reward_is_reported_with_its_prompt(tmp_path):
     (row,) = message.split("\n")[1:]
     prompt = row.strip().split(" -> ")[0]
     assert prompt in [repr(messages[0]["content"]) for messages in seeds(4)["prompt"]]
+
+
+@pytest.mark.parametrize(
+    ("completion", "shown"),
+    [
+        ("4", "'1+1?' -> '4'"),
+        ([{"role": "assistant", "content": "4"}], "'1+1?' -> '4'"),
+        ([{"role": "assistant", "content": None, "tool_calls": []}], "'1+1?' -> ''"),
+        ([{"role": "assistant", "content": [{"type": "text", "text": "4"}]}], "'1+1?' -> '4'"),
+        ([{"role": "assistant"}], "'1+1?' -> ''"),
+        ([], "'1+1?' -> ''"),
+    ],
+)
+def test_any_completion_can_be_shown(completion, shown):
+    assert _shown([{"role": "user", "content": "1+1?"}], completion) == shown
+    assert _shown([{"role": "user", "content": [{"type": "text", "text": "1+1?"}]}], completion) == shown
+
+
+def test_an_infinite_reward_of_a_reply_without_content_is_reported(tmp_path, monkeypatch):
+    import trl.trainer.grpo_trainer as trls
+
+    guarded = run(tmp_path, reward_funcs=Rewarding(math.inf))
+    guarded._tokenizer.response_template = {"role": "assistant"}  # TRL then has replies parsed
+    monkeypatch.setattr(trls, "parse_response", lambda *args, **kwargs: {"role": "assistant", "content": None})
+    with pytest.raises(FloatingPointError, match="the reward rewarding is infinite"):
+        guarded.train()
 
 
 def test_no_reward_is_no_error(tmp_path):

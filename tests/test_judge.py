@@ -133,3 +133,13 @@ def test_trl_names():
     reward = JudgeReward(lambda prompts: ["yes"] * len(prompts))
     assert utils.get_callable_name(reward) == "JudgeReward"
     assert not utils.is_async_callable(reward)
+
+
+def test_a_problem_in_content_blocks_is_shown_to_the_judge():
+    asked = []
+    reward = JudgeReward(
+        lambda prompts: [asked.append(prompt) or "Yes." for prompt in prompts], "{problem} {solution}"
+    )
+    prompt = [{"role": "user", "content": [{"type": "text", "text": "1+1?"}]}]
+    assert reward(prompts=[prompt], completions=[[{"role": "assistant", "content": None}]]) == [1.0]
+    assert asked == [[{"role": "user", "content": "1+1? "}]]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from transformers import get_scheduler
 from trl import ModelConfig, TrlParser
 
 from serl_trl import SeRLConfig
@@ -138,7 +139,44 @@ def test_dr_grpo_brings_its_loss():
 
 def test_another_schedule_is_not_given_the_minimum_of_the_default():
     assert config().lr_scheduler_kwargs == {"min_lr_rate": 0.1}
+    assert config(lr_scheduler_type="cosine_with_min_lr").lr_scheduler_kwargs == {"min_lr_rate": 0.1}
     assert config(lr_scheduler_type="linear").lr_scheduler_kwargs is None
+
+
+@pytest.mark.parametrize("num_steps", [10, 100, 6000])
+def test_every_step_of_the_default_schedule_moves_weights(num_steps):
+    """It rises by equal steps to the peak, which the last step of the warm-up has, and ends at a tenth of it."""
+    args = config()
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=args.learning_rate)
+    num_warmup = args.get_warmup_steps(num_steps)
+    schedule = get_scheduler(
+        args.lr_scheduler_type, optimizer, num_warmup, num_steps, scheduler_specific_kwargs=args.lr_scheduler_kwargs
+    )
+    rates = []
+    for _ in range(num_steps):
+        rates += schedule.get_last_lr()
+        optimizer.step()
+        schedule.step()
+    assert num_warmup == -(-num_steps * 3 // 100)
+    assert rates[:num_warmup] == pytest.approx([5e-7 * (i + 1) / num_warmup for i in range(num_warmup)])
+    assert max(rates) == pytest.approx(5e-7)
+    assert min(rates) > 0
+    assert rates[-1] == pytest.approx(5e-8)
+
+
+@pytest.mark.parametrize("estimator", ["grpo", "dr_grpo", "reinforce++", "rloo"])
+def test_kl_may_be_put_in_either_place(estimator):
+    assert config(advantage_estimator=estimator, kl_placement="reward").is_kl_in_reward
+    assert not config(advantage_estimator=estimator, kl_placement="loss").is_kl_in_reward
+
+
+def test_trls_advantages_are_those_of_grpo_with_the_kl_in_the_loss():
+    settings = {"advantage_estimator": "grpo", "min_vote_share": 0, "max_vote_share": 1}
+    assert config(**settings).has_trl_advantages
+    assert config(**settings, kl_placement="reward", beta=0.0).has_trl_advantages
+    assert not config(**settings, kl_placement="reward").has_trl_advantages
+    assert not config(advantage_estimator="grpo").has_trl_advantages
+    assert not config(**settings | {"advantage_estimator": "dr_grpo"}).has_trl_advantages
 
 
 @pytest.mark.parametrize(
@@ -146,7 +184,13 @@ def test_another_schedule_is_not_given_the_minimum_of_the_default():
     [
         ({"advantage_estimator": "ppo"}, "'ppo'; choose one of"),
         ({"kl_placement": "nowhere"}, "'nowhere'"),
-        ({"kl_placement": "reward", "advantage_estimator": "grpo"}, "kl_placement='loss'"),
+        (
+            {"kl_placement": "reward", "advantage_estimator": "grpo", "scale_rewards": "batch"}
+            | {"min_vote_share": 0, "max_vote_share": 1},
+            "the KL term in the loss",
+        ),
+        ({"use_transformers_continuous_batching": True, "bf16": True}, "bf16=False"),
+        ({"use_transformers_continuous_batching": True, "fp16": True, "bf16": False}, "fp16=False"),
         ({"scale_rewards": "batch"}, "scale_rewards='batch' would be ignored"),
         ({"scale_rewards": "none", "advantage_estimator": "grpo"}, "would be ignored"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, "would be ignored"),

@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 from datasets import Dataset, IterableDataset
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import GRPOTrainer
 
 from serl_trl import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
 from serl_trl.prompts import PromptTemplate
@@ -82,6 +83,13 @@ def rollout(some_trainer):
         return some_trainer._generate_and_score_completions([some_trainer.train_dataset[row] for row in rows])
     some_trainer.regenerate_instructions(0)
     return some_trainer._generate_and_score_completions([{"slot": row} for row in rows])
+
+
+def plain(model):
+    """The model with its own output layer, as a new one with the same weights."""
+    copy = AutoModelForCausalLM.from_pretrained(CHECKPOINT)
+    copy.load_state_dict(model.state_dict())
+    return copy
 
 
 class Alternating:
@@ -210,6 +218,35 @@ def test_kl_in_the_reward_stays_out_of_the_loss(tmp_path):
     torch.testing.assert_close(with_kl, run._compute_loss(run.model, batch))
 
 
+@pytest.mark.parametrize("estimator", ["grpo", "dr_grpo"])
+def test_kl_is_in_the_reward_of_any_estimator(tmp_path, estimator):
+    """Each token's advantage is what it is without KL, less beta times the k1 of it and of those behind it."""
+    settings = {"advantage_estimator": estimator, "min_vote_share": 0, "max_vote_share": 1, "self_instruct": False}
+    run = trainer(tmp_path, reward_funcs=Alternating(), beta=0.5, kl_placement="reward", **settings)
+    for parameter in run.model.parameters():
+        parameter.data *= 1.02  # away from the reference
+    output = rollout(run)
+    assert "ref_per_token_logps" not in output
+    mask, ids = output["completion_mask"], torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+    attention_mask = torch.cat([output["prompt_mask"], mask], dim=1)
+    with torch.no_grad():
+        logps, ref_logps = (
+            model(input_ids=ids, attention_mask=attention_mask)
+            .logits[:, -mask.size(1) - 1 : -1]
+            .log_softmax(-1)
+            .gather(2, output["completion_ids"][:, :, None])[:, :, 0]
+            for model in (plain(run.model), plain(run.ref_model))
+        )
+    rewards = [0.0] * 4 + [1.0, 0.0, 0.0, 1.0] * 3  # less their mean of 1 or 1/2
+    centred = torch.tensor([0.0 if i < 4 else reward - 0.5 for i, reward in enumerate(rewards)])
+    if estimator == "grpo":
+        centred = centred / (1 / 3) ** 0.5  # four times 1/4, over n - 1
+    kl = (logps - ref_logps) * mask
+    assert kl.abs().max() > 1e-3
+    behind = kl.sum(dim=1, keepdim=True) - kl.cumsum(dim=1) + kl
+    torch.testing.assert_close(output["advantages"], (centred[:, None] - 0.5 * behind) * mask, atol=1e-4, rtol=1e-4)
+
+
 def test_nothing_kept_moves_nothing(tmp_path):
     run = trainer(tmp_path, self_instruct=False, max_steps=4, num_train_epochs=2)
     run._group_shares = lambda: [0.5] * 4 if run.state.global_step == 0 else [1.0] * 4
@@ -227,6 +264,100 @@ def test_every_estimator_trains(tmp_path, estimator):
     before = parameters(run.model)
     run.train()
     assert not equal(before, parameters(run.model))
+
+
+class Constant:
+    """A reward that has an opinion on everything."""
+
+    __name__ = "constant"
+
+    def __call__(self, prompts, completions, **kwargs):
+        return [float(i % 2) for i in range(len(completions))]
+
+
+class HalfLabelled:
+    """Rewards of 1, 0, 0, 1 in every other group, and none in the last row of those."""
+
+    __name__ = "half_labelled"
+
+    def __call__(self, prompts, completions, **kwargs):
+        return [[1.0, 0.0, 0.0, None][i % 4] if i // 4 % 2 else None for i in range(len(completions))]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "weights"),
+    [
+        *[(name, [0.0, 1.0]) for name in ("reinforce++_baseline", "rloo", "grpo", "dr_grpo")],
+        ("reinforce++", [0.0, 0.5, 0.5]),
+    ],
+)
+def test_a_reward_of_weight_0_is_none(tmp_path, estimator, weights):
+    settings = {"advantage_estimator": estimator, "min_vote_share": 0, "max_vote_share": 1, "self_instruct": False}
+    settings |= {"max_steps": 2, "beta": 0.1, "optim": "sgd", "learning_rate": 1e-2}
+    bare = trained(tmp_path / "bare", None, HalfLabelled(), **settings)
+    rewards = [Constant(), *[HalfLabelled() for _ in weights[1:]]]
+    run = trained(tmp_path / "weighed", None, rewards, reward_weights=weights, **settings)
+    assert equal(parameters(bare.model), parameters(run.model))
+    for row, bare_row in zip(run.state.log_history, bare.state.log_history, strict=True):
+        if "reward" in row:
+            for name in ("reward", "reward_std", "frac_reward_zero_std", "kl", "rewards/half_labelled/mean"):
+                assert row[name] == pytest.approx(bare_row[name])
+            assert (row["reward"], row["rewards/constant/mean"]) == pytest.approx((1 / 3, 0.5))
+
+
+@pytest.mark.parametrize("estimator", ["reinforce++", "grpo"])
+def test_rows_without_a_reward_are_not_trained_on(tmp_path, estimator):
+    settings = {"advantage_estimator": estimator, "min_vote_share": 0, "max_vote_share": 1, "self_instruct": False}
+    run = trainer(tmp_path, None, [Constant(), HalfLabelled()], reward_weights=[0.0, 1.0], **settings)
+    output = rollout(run)
+    lengths = output["completion_mask"].sum(dim=1)
+    has_reward = torch.tensor(([0] * 4 + [1, 1, 1, 0]) * 2).bool()
+    assert torch.equal((output["completion_mask"] * output["tool_mask"]).sum(dim=1), lengths * has_reward)
+    assert output["num_items_in_batch"] == lengths[has_reward].sum()
+    assert not output["advantages"][~has_reward].any()
+    assert list(run._logs["rewards"]["constant"]) == [0.0, 1.0] * 8
+    if estimator == "grpo":  # TRL's: mean 1/3, variance (4/9 + 1/9 + 1/9) / 2 = 1/3
+        std = (1 / 3) ** 0.5 + 1e-4
+        expected = torch.tensor(([0.0] * 4 + [2 / 3 / std, -1 / 3 / std, -1 / 3 / std, 0.0]) * 2)
+        torch.testing.assert_close(output["advantages"], expected)
+
+
+@pytest.mark.parametrize("settings", [{}, {"self_instruct": False}])
+def test_tokens_are_counted_when_they_are_generated(tmp_path, monkeypatch, settings):
+    """Instructions, rollouts, further votes: at each log the count is that of what TRL's generation has got and given."""
+    original, num_tokens = GRPOTrainer._generate_single_turn, [0]
+
+    def spy(self, prompt_ids, *args, **kwargs):
+        completion_ids, logprobs = original(self, prompt_ids, *args, **kwargs)
+        num_tokens[0] += sum(map(len, [*prompt_ids, *completion_ids]))
+        return completion_ids, logprobs
+
+    run = trainer(tmp_path, None, MajorityVoteReward(num_votes=6), gradient_accumulation_steps=1, **settings)
+    seen = []
+
+    class Log(TrainerCallback):
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if "loss" in logs:
+                seen.append((logs["num_tokens"], num_tokens[0]))
+
+    run.add_callback(Log())
+    monkeypatch.setattr(GRPOTrainer, "_generate_single_turn", spy)
+    run.train()
+    assert len(seen) == 4  # two rollouts, each of two steps
+    assert all(found == expected > 0 for found, expected in seen)
+    assert run.state.num_input_tokens_seen == num_tokens[0]
+
+
+def test_continuous_batching_leaves_evaluation_in_its_mode(tmp_path):
+    settings = {"use_transformers_continuous_batching": True, "max_completion_length": 4}
+    cache = {"transformers_continuous_batching_config": {"page_size": 32, "num_blocks": 64, "max_batch_tokens": 256}}
+    args = SeRLConfig(output_dir=str(tmp_path), **SETTINGS | settings | cache)
+    run = SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds(), eval_dataset=seeds(2))
+    modes, original = [], run._compute_loss
+    run._compute_loss = lambda model, inputs: (modes.append(run.model.training), original(model, inputs))[1]
+    assert "eval_reward" in run.evaluate()
+    assert modes == [False]
+    assert not run._metrics["train"]
 
 
 def test_ground_truth_is_gated_by_accuracy(tmp_path):

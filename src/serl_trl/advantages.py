@@ -2,15 +2,18 @@ r"""Advantage estimators: pure functions from the rewards of completions to one 
 
 All of them share one signature and one contract, which [`reinforce_plus_plus`] documents. With \\( r \\) the scalar
 reward of a completion (B = P prompts · G generations, completions of one prompt adjacent), they differ in the
-baseline, in what they divide by, and in whether the KL penalty is part of the return:
+baseline and in what they divide by:
 
-| name | shaped reward | then | KL |
-|---|---|---|---|
-| `reinforce++` | r | batch normalisation over tokens | in the return |
-| `reinforce++_baseline` | r - group mean | batch normalisation over tokens | in the return |
-| `rloo` | r - mean of the others in the group | batch normalisation over tokens | in the return |
-| `grpo` | (r - group mean) / (group std + 1e-9) | - | ignored: belongs in the loss |
-| `dr_grpo` | r - group mean | - | ignored: belongs in the loss |
+| name | shaped reward | then |
+|---|---|---|
+| `reinforce++` | r | batch normalisation over tokens |
+| `reinforce++_baseline` | r - group mean | batch normalisation over tokens |
+| `rloo` | r - mean of the others in the group | batch normalisation over tokens |
+| `grpo` | (r - group mean) / (group std + 1e-9) | - |
+| `dr_grpo` | r - group mean | - |
+
+Where `kl` is given, each subtracts the KL penalty of a token and of those behind it from the shaped reward, ahead of any
+batch normalisation. Without it the penalty is left to the loss.
 
 A reward of `nan` says that a completion could not be scored or was gated away. Such a row gets advantage 0 and
 influences nobody: it is in no baseline, no spread and no token moment. This is where we differ from the official
@@ -75,6 +78,20 @@ def _spread_over_tokens(shaped: torch.Tensor, mask: torch.Tensor) -> tuple[torch
     return torch.where(counts, shaped[:, None], torch.zeros_like(shaped)[:, None]), counts
 
 
+def _returns(
+    shaped: torch.Tensor, kl: torch.Tensor | None, mask: torch.Tensor, kl_coef: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return-to-go of each token that counts, 0 for the others, (B, T); return it and what counts.
+
+    The shaped reward sits at the last unmasked token and is not discounted, so every token's return holds all of it.
+    """
+    returns, counts = _spread_over_tokens(shaped, mask)
+    if kl is not None:
+        penalty = kl_coef * suffix_sums(kl, counts)
+        returns = torch.where(counts, returns - penalty, torch.zeros_like(penalty))
+    return returns, counts
+
+
 def _normalised_returns(
     shaped: torch.Tensor,
     kl: torch.Tensor | None,
@@ -82,13 +99,8 @@ def _normalised_returns(
     kl_coef: float,
     sum_over_processes: SumOverProcesses | None,
 ) -> torch.Tensor:
-    """Return-to-go of each token, normalised over every counting token of the whole batch.
-
-    The shaped reward sits at the last unmasked token and is not discounted, so every token's return holds all of it.
-    """
-    returns, counts = _spread_over_tokens(shaped, mask)
-    if kl is not None:
-        returns = returns - kl_coef * suffix_sums(kl, counts)
+    """Return-to-go of each token, normalised over every counting token of the whole batch."""
+    returns, counts = _returns(shaped, kl, mask, kl_coef)
     mean, variance = masked_moments(returns, counts, sum_over_processes)
     advantages = (returns - mean) / variance.clamp(min=1e-8).sqrt()
     return torch.where(counts, advantages, torch.zeros_like(advantages))
@@ -241,11 +253,12 @@ def grpo(
     rows: slice | None = None,
     sum_over_processes: SumOverProcesses | None = None,
 ) -> torch.Tensor:
-    r"""GRPO: \\( A_{i,t} = (r_i - \bar r) / (s + 10^{-9}) \\), \\( s \\) the group's standard deviation.
+    r"""GRPO: \\( A_{i,t} = (r_i - \bar r) / (s + 10^{-9}) - \beta \sum_{u \ge t} k_u \\), \\( s \\) the spread of the group.
 
-    It exists because the group replaces a critic: its mean is the baseline, its spread (over n - 1) the scale.
-    `kl`, `kl_coef` and `sum_over_processes` are accepted and not used: in GRPO the KL penalty is a term of the loss,
-    and no moment goes beyond a group. A group with fewer than two scored rewards gets 0.
+    It exists because the group replaces a critic: its mean is the baseline, its spread (over n - 1) the scale. The KL
+    penalty, which GRPO has in its loss, is subtracted afterwards where `kl` is given: it is neither centred nor scaled.
+    `sum_over_processes` is accepted and not used, since no moment goes beyond a group. The reward of a group with fewer
+    than two scored completions counts as 0.
 
     Args, Returns, Raises: as [`reinforce_plus_plus`].
 
@@ -264,7 +277,7 @@ def grpo(
     rows = _local_rows(rewards, kl, mask, num_generations, rows)
     centred, num_scored = _centred(rewards, num_generations)
     std = (centred.square().nansum(1, keepdim=True) / (num_scored - 1).clamp(min=1)).sqrt()
-    return _spread_over_tokens((centred / (std + 1e-9)).flatten()[rows], mask)[0]
+    return _returns((centred / (std + 1e-9)).flatten()[rows], kl, mask, kl_coef)[0]
 
 
 def dr_grpo(
@@ -277,11 +290,11 @@ def dr_grpo(
     rows: slice | None = None,
     sum_over_processes: SumOverProcesses | None = None,
 ) -> torch.Tensor:
-    r"""Dr. GRPO: \\( A_{i,t} = r_i - \bar r \\).
+    r"""Dr. GRPO: \\( A_{i,t} = r_i - \bar r - \beta \sum_{s \ge t} k_s \\).
 
     It exists because dividing by the group's spread favours prompts that are nearly always or nearly never solved.
-    The other half of the method, a loss that is not divided by the completion length, is the loss's business. `kl`,
-    `kl_coef` and `sum_over_processes` are accepted and not used, as in [`grpo`].
+    The other half of the method, a loss that is not divided by the completion length, is the loss's business. The KL
+    penalty is subtracted as in [`grpo`], and `sum_over_processes` is not used.
 
     Args, Returns, Raises: as [`reinforce_plus_plus`].
 
@@ -298,7 +311,7 @@ def dr_grpo(
     """
     rows = _local_rows(rewards, kl, mask, num_generations, rows)
     centred, _ = _centred(rewards, num_generations)
-    return _spread_over_tokens(centred.flatten()[rows], mask)[0]
+    return _returns(centred.flatten()[rows], kl, mask, kl_coef)[0]
 
 
 ADVANTAGE_ESTIMATORS: dict[str, Callable[..., torch.Tensor]] = {

@@ -1,4 +1,4 @@
-"""What a run asks of vLLM, checked before weights are loaded or anything is written."""
+"""What a run asks of what it generates with, checked before weights are loaded or anything is written."""
 
 import importlib.metadata
 import importlib.util
@@ -36,6 +36,28 @@ def check_vllm(args: Any) -> None:
         f"{found}. Install one with `pip install '{requirement.name}{requirement.specifier}'`, or generate with "
         "Transformers (use_vllm=False)."
     )
+
+
+def check_continuous_batching(args: Any) -> None:
+    """
+    Raises where TRL would cast the weights that are trained to generate with them.
+
+    TRL casts the policy itself, for good, to bfloat16 or float16 ahead of each rollout, and adapters of LoRA with it. From
+    then on an update that is smaller than half the distance to the next number of 8 or 11 bits is lost.
+
+    Args:
+        args ([`SeRLConfig`]): The run's settings.
+
+    Raises:
+        ValueError: If `use_transformers_continuous_batching` is set together with `bf16` or `fp16`.
+    """
+    precision = next((name for name in ("bf16", "fp16") if getattr(args, name)), None)
+    if args.use_transformers_continuous_batching and precision is not None:
+        raise ValueError(
+            f"use_transformers_continuous_batching=True with {precision}=True casts the weights that are trained to 16 "
+            f"bits, which loses most updates; set {precision}=False, or generate with vLLM (use_vllm=True) or without "
+            "continuous batching."
+        )
 
 
 def installed_vllm() -> tuple[bool, str | None]:

@@ -8,6 +8,7 @@ from accelerate.utils import gather_object
 
 from .checkpoints import complete_checkpoints
 from .resumable_trainer import ResumableGRPOTrainer
+from .voting import completion_text
 
 
 MAX_SHOWN = 5  # rows in a message
@@ -87,5 +88,11 @@ class GuardedGRPOTrainer(ResumableGRPOTrainer):
 
 
 def _shown(prompt: Any, completion: Any) -> str:
-    texts = [text if isinstance(text, str) else text[-1]["content"] for text in (prompt, completion)]
-    return f"{texts[0][-MAX_CHARACTERS:]!r} -> {texts[1][:MAX_CHARACTERS]!r}"
+    return f"{_last_text(prompt)[-MAX_CHARACTERS:]!r} -> {_last_text(completion)[:MAX_CHARACTERS]!r}"
+
+
+def _last_text(text: Any) -> str:
+    """A text, or that of the last message, whose content may be `None` or a list of blocks."""
+    return (
+        text if isinstance(text, str) else completion_text([{**message, "role": "assistant"} for message in text[-1:]])
+    )

@@ -153,6 +153,7 @@ class JudgeReward:
 
     def _request(self, prompt: Any, completion: Completion) -> tuple[str, bool]:
         is_chat = not isinstance(prompt, str)
-        texts = {"{problem}": prompt[-1]["content"] if is_chat else prompt, "{solution}": completion_text(completion)}
+        asked = completion_text([{**prompt[-1], "role": "assistant"}]) if is_chat else prompt  # of content blocks, too
+        texts = {"{problem}": asked, "{solution}": completion_text(completion)}
         # in one pass, and never str.format: both texts may hold braces
         return re.sub(r"\{problem\}|\{solution\}", lambda place: texts[place[0]], self.template), is_chat

@@ -8,6 +8,7 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import GRPOConfig
 
 from .advantages import ADVANTAGE_ESTIMATORS
+from .backends import check_continuous_batching
 from .batch_sizes import fit_sizes, given_sizes
 from .filters import BANNED_WORDS
 from .words import TOKENIZERS
@@ -16,6 +17,7 @@ from .words import TOKENIZERS
 OFFICIAL_GENERATION_BATCH_SIZE = 256  # completions per process: 16 prompts x 16 rollouts (official script)
 REGENERATE = ("epoch", "step")
 DIFFICULTY_FILTERS = ("rollout", "ahead")
+COSINES = ("cosine_warmup_with_min_lr", "cosine_with_min_lr")  # they need a minimum
 
 
 @dataclass
@@ -33,7 +35,7 @@ class SeRLConfig(GRPOConfig):
             One of `"reinforce++"`, `"reinforce++_baseline"`, `"rloo"`, `"grpo"`, `"dr_grpo"`.
         kl_placement (`str`, *optional*, defaults to `"auto"`):
             `"reward"` subtracts `beta` times the per-token k1 estimate from the reward, `"loss"` adds `beta` times
-            TRL's k3 estimate to the loss; `"auto"` is what the official scripts do with each estimator.
+            TRL's k3 estimate to the loss; `"auto"` is what the official scripts do with each estimator. Either fits any.
         self_instruct (`bool`, *optional*, defaults to `True`):
             Whether the policy writes new instructions to train on. `False` trains on the prompts as they are.
         regenerate (`str`, *optional*, defaults to `"epoch"`):
@@ -103,8 +105,11 @@ class SeRLConfig(GRPOConfig):
     # TRL's and Transformers' own arguments, with the values of the paper and the official script
     learning_rate: float = field(default=5e-7, metadata={"help": "Initial learning rate (official script: 5e-7)."})
     lr_scheduler_type: str = field(
-        default="cosine_with_min_lr",
-        metadata={"help": "Learning rate schedule (official script: cosine down to a tenth)."},
+        default="cosine_warmup_with_min_lr",
+        metadata={
+            "help": "Learning rate schedule (official script: cosine down to a tenth, as 'cosine_with_min_lr', whose first "
+            "step has learning rate 0; this one is a step ahead)."
+        },
     )
     warmup_steps: float = field(
         default=0.03,
@@ -258,7 +263,7 @@ class SeRLConfig(GRPOConfig):
         """Fills in what depends on other arguments, then checks what SeRL adds."""
         if self.bf16 is None:  # TRL assumes a GPU that has it
             self.bf16 = not self.fp16 and (self.use_cpu or is_torch_bf16_gpu_available())
-        if self.lr_scheduler_type == "cosine_with_min_lr" and self.lr_scheduler_kwargs is None:
+        if self.lr_scheduler_type in COSINES and self.lr_scheduler_kwargs is None:
             self.lr_scheduler_kwargs = {"min_lr_rate": 0.1}  # official script
         if self.advantage_estimator == "dr_grpo" and self.loss_type == "dapo":
             self.loss_type = "dr_grpo"
@@ -269,6 +274,7 @@ class SeRLConfig(GRPOConfig):
         self.per_device_eval_batch_size = whole_group
         super().__post_init__()
         self.fit_sizes(self.num_instructions if self.self_instruct else None)
+        check_continuous_batching(self)
         self._check_choices()
         self._check_ranges()
         self._check_novelty_options()
@@ -307,6 +313,11 @@ class SeRLConfig(GRPOConfig):
         return self.kl_placement == "reward"
 
     @property
+    def has_trl_advantages(self) -> bool:
+        """Whether TRL's own advantages are trained on: those of GRPO, without a gate or a KL term in the reward."""
+        return self.advantage_estimator == "grpo" and not self.is_gated and not (self.is_kl_in_reward and self.beta)
+
+    @property
     def num_prompts_per_generation(self) -> int:
         """Prompts rolled out at once, over all processes."""
         assert self.generation_batch_size is not None and self.num_generations is not None  # noqa: PT018 (set by TRL)
@@ -324,23 +335,17 @@ class SeRLConfig(GRPOConfig):
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}.")
-        if self.is_kl_in_reward and self.advantage_estimator in ("grpo", "dr_grpo"):
-            raise ValueError(
-                f"kl_placement='reward' does not fit advantage_estimator={self.advantage_estimator!r}, whose advantages "
-                "hold no token rewards; use kl_placement='loss'."
-            )
         if self.novelty_tokenizer not in TOKENIZERS:
             raise ValueError(
                 f"novelty_tokenizer is {self.novelty_tokenizer!r}; choose one of {', '.join(TOKENIZERS)}."
             )
-        uses_trl_advantages = self.advantage_estimator == "grpo" and not self.is_gated
         for name, default in (("scale_rewards", "group"), ("multi_objective_aggregation", "sum_then_normalize")):
             value = getattr(self, name)
-            if value != default and not uses_trl_advantages:
+            if value != default and not self.has_trl_advantages:
                 raise ValueError(
                     f"{name}={value!r} would be ignored: advantage_estimator={self.advantage_estimator!r} does its own "
-                    f"scaling. Leave {name} unset, or use advantage_estimator='grpo' with min_vote_share=0 and "
-                    "max_vote_share=1, which leaves TRL's advantages as they are."
+                    f"scaling. Leave {name} unset, or use advantage_estimator='grpo' with min_vote_share=0, "
+                    "max_vote_share=1 and the KL term in the loss, which leaves TRL's advantages as they are."
                 )
         if self.dataloader_persistent_workers:
             raise ValueError(

@@ -9,15 +9,16 @@ from accelerate.logging import get_logger
 from datasets import Dataset, IterableDataset
 from transformers import set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
+from trl.trainer.utils import nanstd
 
 from .advantages import ADVANTAGE_ESTIMATORS
 from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
 from .decoding import Decoding, writing
 from .filters import DifficultyGate
+from .gated_trainer import GatedGRPOTrainer, loss_mask
 from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
-from .hub_trainer import HubGRPOTrainer
 from .input_checks import checked_datasets
 from .instruction_feed import InstructionFeed
 from .prompts import Prompt, put_to_policy, shared_lead
@@ -26,23 +27,22 @@ from .refill import Batch, gate_metrics
 from .rewards import GroundTruthReward, MajorityVoteReward
 from .self_instruct import SelfInstructDataset
 from .serl_config import SeRLConfig
+from .trainable import check_trainable, warn_of_lost_updates
 from .voting import Vote
 
 
 logger = get_logger(__name__)
 
-ROW_MEAN_LOSSES = ("grpo", "sapo", "dr_grpo", "luspo")  # TRL divides these by rows, not by tokens
 
-
-class SeRLTrainer(HubGRPOTrainer):
+class SeRLTrainer(GatedGRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
     What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
-    TRL's, but for checkpoints ([`ResumableGRPOTrainer`]), for numbers that are not finite ([`GuardedGRPOTrainer`]), and for
-    model cards and pushes that fail ([`HubGRPOTrainer`]).
+    TRL's, but for what losses are divided by ([`GatedGRPOTrainer`]), for checkpoints ([`ResumableGRPOTrainer`]), for numbers
+    that are not finite ([`GuardedGRPOTrainer`]), and for model cards and pushes that fail ([`HubGRPOTrainer`]).
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
@@ -60,7 +60,7 @@ class SeRLTrainer(HubGRPOTrainer):
     Raises:
         ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
             `quantization_config` that bitsandbytes cannot serve here; for prompts that are none, or that the chat template
-            cannot render, and sizes that do not fit: before any weight is loaded.
+            cannot render, and sizes that do not fit: before any weight is loaded. For a model without trainable parameters.
         ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
@@ -110,6 +110,8 @@ class SeRLTrainer(HubGRPOTrainer):
             model_id = model if isinstance(model, str) else model.config._name_or_path
             args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
         check_vllm(args)
+        if not isinstance(model, str) and kwargs.get("peft_config") is None:
+            check_trainable(model)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         if args.self_instruct and isinstance(train_dataset, Dataset):
             train_dataset = SelfInstructDataset.from_config(train_dataset, args)
@@ -126,6 +128,9 @@ class SeRLTrainer(HubGRPOTrainer):
             train_dataset=Dataset.from_dict({"prompt": slots.seeds}) if slots else train_dataset,
             **kwargs,
         )
+        check_trainable(self.model)  # what was loaded from a path
+        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):  # both keep float32 weights of their own
+            warn_of_lost_updates(self.model, self.args.learning_rate)
         if self._is_vlm:
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
         if (
@@ -138,12 +143,13 @@ class SeRLTrainer(HubGRPOTrainer):
             (i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)), None
         )
         vote = self._group_votes.vote if self._group_votes.reward is not None else None
+        self._is_gating = args.is_gated and (vote is not None or self._truth_column is not None)
         self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
         self._batch: Batch | None = None  # of the feed, while TRL scores it
         self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
-        self._kept_tokens: torch.Tensor | int = 0  # of this process since the last optimiser step
+        self._is_counting = False  # whether TRL counts the tokens that are generated at the moment
         self.shared_states["votes"] = self._group_votes
         if slots is not None:
             self.shared_states["instructions"] = slots
@@ -190,17 +196,37 @@ class SeRLTrainer(HubGRPOTrainer):
         """As the rules have it, which evaluation follows, too; for text TRL's tokens are the same."""
         return self.decoding.prompt_ids(prompts), None, {}
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
+    def _generate(self, prompts: list) -> Any:
+        """Says that TRL counts what it generates for these prompts."""
+        with swapped(self, _is_counting=True):
+            return super()._generate(prompts)
+
+    def _generate_single_turn(self, prompt_ids: list, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
         """
         Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them.
 
-        TRL leaves dropout on while it generates, and Transformers fills what TRL does not set from the checkpoint.
+        TRL leaves dropout on while it generates, Transformers fills what TRL does not set from the checkpoint, and continuous
+        batching ends in train mode: [`~decoding.writing`] mends all three. The tokens of instructions, which TRL does not see,
+        are counted as it counts those of rollouts.
         """
         batch, self._generated = self._generated, None
         if batch is not None:
             return batch
         with writing(self.accelerator.unwrap_model(self.model)):
-            return super()._generate_single_turn(*args, **kwargs)
+            completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        if not self._is_counting:
+            num_tokens = sum(map(len, prompt_ids)) + sum(map(len, completion_ids))
+            counted = self.accelerator.reduce(
+                torch.tensor(num_tokens, device=self.accelerator.device), reduction="sum"
+            )
+            self.state.num_input_tokens_seen += int(counted)
+        return completion_ids, logprobs
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Brings `num_tokens` up to date, which TRL sets as a rollout begins, and only at steps that have one."""
+        if self.model.training and "loss" in logs:
+            self._metrics["train"]["num_tokens"] = [self.state.num_input_tokens_seen]
+        super().log(logs, start_time)
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
 
@@ -212,16 +238,28 @@ class SeRLTrainer(HubGRPOTrainer):
     def _calculate_rewards(
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
-        """Keeps what TRL gathers, for the gate and the estimator."""
+        """Keeps what TRL gathers, for the gate and the estimator; TRL gets no rewards at all for a row that has none."""
         self._group_votes.start_rollout()
         self._rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        return self._rewards_per_func
+        return torch.where(self._has_reward()[:, None], self._rewards_per_func, torch.nan)
+
+    def _has_reward(self) -> torch.Tensor:
+        """
+        Which rows of all processes have a reward, (B_global,): one of weight 0 is none, unless all have weight 0.
+
+        TRL's sum takes a reward that is missing for 0, and a row is without one only if all functions return `None`.
+        """
+        is_weighed = (self.reward_weights != 0).to(self._rewards_per_func.device)  # (F,)
+        if not is_weighed.any():
+            is_weighed = ~is_weighed
+        return ~self._rewards_per_func[:, is_weighed].isnan().all(dim=1)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """In training: rolls out instructions for the slots until enough pass the gate; estimates advantages afterwards."""
         if not self.model.training:
             inputs = [{**row, "prompt": self.asked(row["prompt"])} for row in inputs]
             output = super()._generate_and_score_completions(inputs)
+            self._log_all_rewards("eval")
             self._log_metrics("eval", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
             return output
         if self.feed is None:
@@ -229,9 +267,20 @@ class SeRLTrainer(HubGRPOTrainer):
             is_kept = self._kept_groups()
         else:
             output, is_kept = self._score_batch(self.feed, len(inputs))
-        if self.args.advantage_estimator == "grpo" and not self.args.is_gated and is_kept.all():
-            return output  # TRL's own advantages
+        self._log_all_rewards("train")
         return self._with_advantages(output, is_kept)
+
+    def _log_all_rewards(self, mode: str) -> None:
+        """Puts the rewards of rows that have none, such as a vote at weight 0, back into what TRL logs of each function."""
+        if self._has_reward().all():
+            return
+        for name, column in zip(self.reward_func_names, self._rewards_per_func.unbind(dim=1), strict=True):
+            self._metrics[mode][f"rewards/{name}/mean"][-1] = column.nanmean().item()
+            self._metrics[mode][f"rewards/{name}/std"][-1] = nanstd(column).item()
+            logged = self._logs["rewards"][name]
+            for _ in range(min(len(column), len(logged))):
+                logged.pop()
+            logged.extend(column.tolist())
 
     def _score_batch(self, feed: InstructionFeed, num_rows: int) -> tuple[dict[str, Any], torch.Tensor]:
         """What TRL makes of the rows that this process holds of the feed's next batch, and which groups to train on."""
@@ -283,30 +332,28 @@ class SeRLTrainer(HubGRPOTrainer):
         """TRL's output with our advantages, and without the rows that are gated away or have no reward."""
         weights = self.reward_weights.to(self._rewards_per_func.device)
         rewards = (self._rewards_per_func * weights).nansum(dim=1)  # (B_global,)
-        rewards[self._rewards_per_func.isnan().all(dim=1)] = torch.nan
+        rewards[~self._has_reward()] = torch.nan
         rewards[~is_kept.repeat_interleave(self.num_generations)] = torch.nan
         num_rows = len(output["completion_mask"])
         rows = slice(self.accelerator.process_index * num_rows, (self.accelerator.process_index + 1) * num_rows)
         is_row_kept = ~rewards.isnan()
-        mask = output["completion_mask"] * output.get("tool_mask", 1) * is_row_kept[rows, None]  # (B, T)
-        kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
-        output["advantages"] = self._estimator(
-            rewards,
-            kl,
-            mask,
-            num_generations=self.num_generations,
-            kl_coef=self.beta,
-            rows=rows,
-            sum_over_processes=functools.partial(self.accelerator.reduce, reduction="sum"),
-        )
-        means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-        self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
-        if not is_row_kept.all():
-            output["tool_mask"] = mask  # leaves attention alone, and every loss and metric
-            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
-            if self.loss_type in ROW_MEAN_LOSSES:
-                output["row_scale"] = len(rewards) / is_row_kept.sum().clamp(min=1)
-        return output
+        mask = loss_mask(output) * is_row_kept[rows, None]  # (B, T)
+        if not (
+            self.args.has_trl_advantages and is_kept.all()
+        ):  # else TRL's stay; they are 0 where there is no reward
+            kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
+            output["advantages"] = self._estimator(
+                rewards,
+                kl,
+                mask,
+                num_generations=self.num_generations,
+                kl_coef=self.beta,
+                rows=rows,
+                sum_over_processes=functools.partial(self.accelerator.reduce, reduction="sum"),
+            )
+            means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+            self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
+        return output if is_row_kept.all() else self._without_rows(output, mask, is_row_kept)
 
     def _token_kl(self, output: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
         """The k1 estimate logp - ref_logp of each token, (B, T); its mean is logged as TRL logs `kl`."""
@@ -324,25 +371,6 @@ class SeRLTrainer(HubGRPOTrainer):
         total, count = self.accelerator.reduce(torch.stack([(kl * mask).sum(), mask.sum()]), reduction="sum")
         self._metrics["train"]["kl"].append((total / count.clamp(min=1)).item())
         return kl
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Leaves the KL out of the loss where the reward holds it, and averages losses over the rows that are kept."""
-        if self.model.training:
-            mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
-            self._kept_tokens = self._kept_tokens + mask.sum()
-        scale = inputs.get(
-            "row_scale", 1.0
-        )  # of the policy's and the KL's terms; an entropy bonus is a mean over tokens
-        beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
-        with swapped(self, beta=beta):
-            return super()._compute_loss(model, {**inputs, "advantages": inputs["advantages"] * scale})
-
-    def is_step_empty(self) -> bool:
-        """Whether nothing was kept anywhere for the optimiser step that is due; to be asked once for each."""
-        num_tokens = self.accelerator.reduce(torch.as_tensor(self._kept_tokens), reduction="sum")
-        self._kept_tokens = 0
-        self._metrics["train"]["serl/gate/frac_empty_steps"].append(float(num_tokens == 0))
-        return bool(num_tokens == 0)
 
 
 def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
