@@ -53,7 +53,6 @@ def test_value(form, value):
         r"1\frac{1}{2}",
         "1/2x",
         r"\sin x y",
-        r"\sin x\cos x",
         r"\sin(x)y",
         r"\sin^{-1}(1)",
         r"\sin x^2",

@@ -8,7 +8,7 @@ from serl_trl.grammar import tree
 @pytest.mark.parametrize(
     "form",
     [
-        "", "2 3", r"1\frac{1}{2}", "1/2x", r"\sin x y", r"\sin x\cos x", r"\sin^{-1}(1)", r"\sin x^2", r"\log_28", "x=5",
+        "", "2 3", r"1\frac{1}{2}", "1/2x", r"\sin x y", r"\sin x\cdot y", r"\sin(x)y", r"\sin^{-1}(1)", r"\sin x^2", r"\log_28", "x=5",
         "x_12", "(1", "1)", "2+", "x^y^z", "n!!", "x^2!", r"\frac{1}", "|x", "|x|y|", "x,y", "x" * 500, "(" * 150, r"\foo",
     ],
 )  # fmt: skip
@@ -29,6 +29,9 @@ def test_no_tree(form):
         ("n!k!", {"n", "k"}),
         ("30!30!", set()),
         ("x^-1", {"x"}),
+        (r"\sin x\cos y", {"x", "y"}),
+        (r"\sin(x)\cdot y", {"x", "y"}),
+        (r"\sin^{2}x", {"x"}),
     ],
 )
 def test_letters(form, letters):

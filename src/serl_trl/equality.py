@@ -12,23 +12,10 @@ from typing import Any, NamedTuple
 from .bounded import BoundedWorker, Outcome
 from .expressions import compare_expressions, compare_relations
 from .grammar import tree
-from .latex import (
-    DECIMAL_COMMA,
-    EXACT,
-    MAX_ANSWER_CHARS,
-    MAX_CACHED,
-    NAME,
-    is_code,
-    is_words,
-    matrix_rows,
-    named_parts,
-    parts,
-    rational,
-    set_parts,
-    tuple_parts,
-)
+from .latex import DECIMAL_COMMA, MAX_ANSWER_CHARS, MAX_CACHED, NAME, parts, rational, tuple_parts
 from .precise import as_fraction
-from .real_sets import compare_sets, looks_like_a_set
+from .real_sets import compare_sets
+from .shapes import Shape, shape
 
 
 TIME_LIMIT_S = 2.0  # for one parse or comparison in the worker
@@ -271,50 +258,66 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
         return Comparison(_is_same_rational(x, y))
     if deadline.left_s < 0:
         return Comparison(False, "out_of_time")
-    if (structural := _compare_structures(a, b, deadline)) is not None:
-        return structural
+    first, second = shape(a), shape(b)
+    if first.rows or second.rows or first.is_real_set or second.is_real_set:
+        structural = _compare_structures(a, b, deadline)
+        if structural is not None:
+            return structural
     if _is_decimal_comma(a, b) or _is_decimal_comma(b, a):
         return EQUAL
-    first, second = named_parts(a) or parts(a), named_parts(b) or parts(b)
-    items, others = tuple_parts(a), tuple_parts(b)
-    if max(map(len, (first, second, items or "", others or ""))) > MAX_PARTS:
+    if max(first.size, second.size) > MAX_PARTS:
         return Comparison(False, "too_long")
-    if (named_parts(a) and (named_parts(b) or others)) or (named_parts(b) and items):
-        return _compare_in_order(items or first, others or second, deadline)
-    if set_parts(a) or set_parts(b):
-        members, others_members = set_parts(a) or parts(a), set_parts(b) or parts(b)
-        return UNEQUAL if items or others else _compare_as_sets(members, others_members, deadline)
-    if len(first) > 1 and len(second) > 1:
-        if not (tuple_parts(first[0]) and tuple_parts(second[0])) and len(first) != len(second):
-            return UNEQUAL  # tuples are a set of solutions, but 1,1,2 is not 1,2
-        if r"\dots" in first or r"\dots" in second:
-            return _compare_in_order(first, second, deadline)
-        return _compare_as_sets(first, second, deadline)
-    if items and others:
-        return _compare_in_order(items, others, deadline) if (a[0], a[-1]) == (b[0], b[-1]) else UNEQUAL
-    if (items and len(second) > 1) or (others and len(first) > 1):  # a list is sorted: it equals the tuple that is
-        return _compare_in_order(items or first, others or second, deadline)
-    if ("=" in a) != ("=" in b):
+    listed = _compare_lists(first, second, deadline)
+    if listed is not None:
+        return listed
+    if first.ordered and second.ordered:
+        is_alike = (a[0], a[-1]) == (b[0], b[-1])
+        return _compare_in_order(first.ordered, second.ordered, deadline) if is_alike else UNEQUAL
+    if first.is_equation != second.is_equation:
         return _compare_with_equation(a, b, deadline)
-    if any(_is_collection(form) and tree(other) for form, other in ((a, b), (b, a))):
+    if (first.is_exact and second.is_exact) or first.is_text or second.is_text:
         return UNEQUAL
-    if (EXACT.fullmatch(a) and EXACT.fullmatch(b)) or any(is_words(form) or is_code(form) for form in (a, b)):
+    if any(one.is_collection and tree(other) for one, other in ((first, b), (second, a))):
         return UNEQUAL
+    if first.is_ratio or second.is_ratio:
+        ours, theirs = parts(a, ":"), parts(b, ":")
+        return _compare_in_order(ours, theirs, deadline) if len(ours) == len(theirs) else UNEQUAL
     return _compare_by_algebra(a, b, deadline)
+
+
+def _compare_lists(first: Shape, second: Shape, deadline: Deadline) -> Comparison | None:
+    """Lists, sets in braces, several unknowns, and a tuple that stands for one of these; None for anything else."""
+    if (first.named and (second.named or second.ordered)) or (second.named and first.ordered):
+        return _compare_in_order(first.ordered or first.items, second.ordered or second.items, deadline)
+    if first.members or second.members:
+        is_tuple = first.ordered or second.ordered
+        ours, theirs = first.members or first.items, second.members or second.items
+        return UNEQUAL if is_tuple else _compare_as_sets(ours, theirs, deadline)
+    if len(first.items) > 1 and len(second.items) > 1:
+        are_tuples = tuple_parts(first.items[0]) and tuple_parts(second.items[0])
+        if not are_tuples and len(first.items) != len(second.items):
+            return UNEQUAL  # tuples are a set of solutions, but 1,1,2 is not 1,2
+        if r"\dots" in first.items or r"\dots" in second.items:
+            return _compare_in_order(first.items, second.items, deadline)
+        return _compare_as_sets(first.items, second.items, deadline)
+    if (first.ordered and len(second.items) > 1) or (second.ordered and len(first.items) > 1):
+        # A list is sorted: it equals the tuple that is.
+        return _compare_in_order(first.ordered or first.items, second.ordered or second.items, deadline)
+    return None
 
 
 def _compare_structures(a: str, b: str, deadline: Deadline) -> Comparison | None:
     """Matrices and sets of real numbers, entry by entry and end by end; None for what is neither, or not readable."""
-    rows, others = matrix_rows(a), matrix_rows(b)
+    rows, others = shape(a).rows, shape(b).rows
     if rows and others:
         if [len(row) for row in rows] != [len(row) for row in others]:
             return UNEQUAL
         return _compare_in_order(list(chain(*rows)), list(chain(*others)), deadline)
     if (rows and r"\begin" not in b) or (others and r"\begin" not in a):
         return UNEQUAL
-    if not (looks_like_a_set(a) or looks_like_a_set(b)):
+    if rows or others:
         return None
-    undecided = []
+    undecided: list[str | None] = []
 
     def are_equal(ours: list[str], theirs: list[str]) -> bool:
         comparison = _compare_in_order(ours, theirs, deadline)
@@ -323,15 +326,6 @@ def _compare_structures(a: str, b: str, deadline: Deadline) -> Comparison | None
 
     verdict = compare_sets(a, b, are_equal)
     return None if verdict is None else Comparison(verdict, None if verdict or not undecided else undecided[0])
-
-
-def _is_collection(form: str) -> bool:
-    """Whether a form is no number, since it holds several, or is infinite: an interval, a list, a union, a matrix."""
-    return (
-        form.lstrip("+-") in (r"\infty", r"\dots", r"\emptyset")
-        or any(mark in form for mark in (r"\cup", r"\{", r"\begin{"))
-        or len(tuple_parts(form) or parts(form)) > 1
-    )
 
 
 def _compare_with_equation(a: str, b: str, deadline: Deadline) -> Comparison:

@@ -186,14 +186,18 @@ class _Parser:
         if self.peek() == "^":
             self.take()
             exponent = self.take()
+            if exponent == "{":
+                exponent = self.take()
+                self.take("}")
         if name == "log" and self.peek() == "_":
             self.take()
             base = self.group() if self.peek() == "{" else self.atom()
-        is_number = self.peek()[:1].isdigit()
+        first = self.peek()
         argument = self.atom()
-        if is_number and (self.peek() in _LETTERS or self.peek() == "\\pi"):
+        if first[:1].isdigit() and (self.peek() in _LETTERS or self.peek() == "\\pi"):
             argument = _node("mul", argument, self.atom())  # \sin 2x
-        if exponent not in ("1", "2", "3", "4") or not (self.ends() or self.peek() in ("+", "-")):
+        may_follow = ("+", "-", *_CALLS, *(("*", "/", "\\cdot", "\\times") if first in ("(", "{") else ()))
+        if exponent not in ("1", "2", "3", "4") or not (self.ends() or self.peek() in may_follow):
             raise NoTree
         value = _node(name, argument) if base is None else _node("log", argument, base)
         return value if exponent == "1" else _node("pow", value, _number(exponent))

@@ -35,6 +35,10 @@ _MARK_UP = (
     (r"(?<!\\)\\(?:[!,;: ]|$)|\\q?quad|~", " "),
     (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)*])\*{1,3}|\*{1,3}(?![\w( *])", ""),
     (r"\\text\{\s*(-?\d[^{}]*)\}", r"\1"),  # \text{5 cm}
+    (
+        r"^\\(?:text|math|bold)[a-z]*\s*\{((?=[^{}]*\\)(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}$",
+        r"\1",
+    ),  # \text{\frac{1}{2}}
 )
 _OPERATORS = (
     (r"\*\*", "^"),
@@ -52,6 +56,7 @@ _OPERATORS = (
     (r"(?<=\d)\s*[xX]\s*10(?=\s*\^)", r"\\times 10"),
     (r"\^\(([^()]*)\)", r"^{\1}"),
     (r"\+/-", r"\\pm "),
+    (r"(?<![\w})\]])\+\s*(?=\\infty)", ""),
     (r"\\[lr]brace(?![A-Za-z])", lambda match: r"\{" if "lbrace" in match[0] else r"\}"),
     (r"\\langle(.*)\\rangle", r"(\1)"),
     (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset"),
@@ -109,7 +114,7 @@ _REWRITES = [
     for pattern, replacement in table
 ]
 _ESCAPED_TWICE = re.compile(
-    r"\\\\(?=(?:[dt]?frac|sqrt|left|right|text|math(?:rm|bf)|pi|cdot|times|infty|circ)(?![a-z]))"
+    r"\\\\(?=(?:[dt]?frac|sqrt|left|right|text|math(?:rm|bf)|pi|cdot|times|infty|circ|pm|mp|[lg]eq?|cup|ln|log|sin|cos|tan|cot|theta)(?![a-z]))"
 )
 _JOINED_THOUSANDS = re.compile(r"(?<=\d)(?:,\\!\s*|\{,\})(?=\d{3})")  # 10,\!080
 _SPACED_THOUSANDS = re.compile(r"(?<![\d,. ])\d{1,3}(?: \d{3})+(?:\.\d+)?(?![\d,. ])")

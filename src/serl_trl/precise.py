@@ -144,9 +144,8 @@ class _Precise:
             raise TooLarge
         if isinstance(exponent, Fraction) and exponent.denominator == 1:
             power = exponent.numerator
-            if isinstance(base, Fraction):
-                if abs(power) * math.log2(max(abs(base.numerator), base.denominator)) <= MAX_BITS:
-                    return base**power
+            if isinstance(base, Fraction) and abs(power) * _num_digits_of(base) <= MAX_BITS:
+                return base**power
             self.lost += abs(power).bit_length()
             return self.inexact(base) ** power
         if base.imag == 0 and base.real < 0 and self.is_real and not node.args[0].is_constant:
@@ -225,6 +224,11 @@ class _Precise:
                 raise NoValue  # a pole
             return Fraction(0)
         return result if result else Fraction(0)
+
+
+def _num_digits_of(base: Fraction) -> float:
+    """Binary digits that each factor of a power of a rational adds."""
+    return math.log2(max(abs(base.numerator), base.denominator))
 
 
 def _num_digits(number: int) -> int:
