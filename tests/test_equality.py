@@ -12,6 +12,7 @@ from serl_trl import answers, equality, symbolic
 from serl_trl.answers import answer_classes, extract_answer, is_equivalent
 from serl_trl.equality import Deadline, compare_forms
 from serl_trl.latex import canonical_form
+from serl_trl.rewards import GroundTruthReward, MajorityVoteReward
 
 
 HOSTILE = [
@@ -179,6 +180,17 @@ def test_what_is_simple_never_leaves_the_process(monkeypatch):
         (r"\begin{pmatrix}1&0\\0&1\end{pmatrix}", r"\sqrt{3}"),
         (r"-\infty", "7"),
         ("204_5", "2k"),
+        (r"(-\infty,2)\cup(3,\infty)", r"(3,\infty)\cup(-\infty,2)"),
+        (r"x\le3,x>-1", "(-1,3]"),
+        ("(3,4]", "[3,4)"),
+        (r"\begin{pmatrix}1&0\\0&1\end{pmatrix}", r"\begin{bmatrix}1&0\\0&2-1\end{bmatrix}"),
+        ("3+4i", "4i+3"),
+        ("|x|", "|y|"),
+        ("3:5", r"\frac{x}{5}"),
+        ("2^{100}-1", "2^{100}"),
+        (r"\sqrt{xy}", r"\sqrt{x}\sqrt{y}"),
+        (r"\{1+\sqrt{5},1-\sqrt{5}\}", r"1+\sqrt{5},1-\sqrt{5}"),
+        ("2024-03-05", "x+1"),
     ]
     for a, b in pairs:
         is_equivalent(a, b)
@@ -227,3 +239,23 @@ def test_a_question_costs_one_call(monkeypatch):
     )
     compare_forms("1/7x", "1/8x")
     assert asked == [("1/7x",), ("1/8x",), ("1/7x", "1/8x")]
+
+
+def test_the_worker_starts_before_it_is_needed(monkeypatch):
+    """With a reward for mathematical answers, without waiting; not for other answers, nor in a child of this process."""
+    started = []
+    monkeypatch.setattr(equality._ALGEBRA, "start", lambda: started.append(True))
+    MajorityVoteReward("choice"), MajorityVoteReward("number")
+    assert not started
+    MajorityVoteReward(), GroundTruthReward()
+    assert len(started) == 2
+    monkeypatch.setattr(equality.multiprocessing, "parent_process", lambda: object())
+    MajorityVoteReward()
+    assert len(started) == 2
+
+
+def test_numbers_that_only_sympy_reads_are_compared_to_forty_digits():
+    """The integral is 1/2: what is added is far below what a float holds."""
+    assert compare_forms(r"\int_0^1xdx", "1/2").is_equal
+    assert not compare_forms(r"\int_0^1xdx+10^{-20}", "1/2").is_equal
+    assert not compare_forms(r"\int_0^1xdx", r"\int_0^1xdx+10^{-30}").is_equal

@@ -8,7 +8,7 @@ from serl_trl.grammar import tree
 @pytest.mark.parametrize(
     "form",
     [
-        "", "2 3", r"1\frac{1}{2}", "1/2x", r"\sin x y", r"\sin x\cdot y", r"\sin(x)y", r"\sin^{-1}(1)", r"\sin x^2", r"\log_28", "x=5",
+        "", "2 3", r"1\frac{1}{2}", "1/2x", r"\sin x y", r"\sin x\cdot y", r"\sin(x)y", r"\sin x^2", r"\log_28", "x=5",
         "x_12", "(1", "1)", "2+", "x^y^z", "n!!", "x^2!", r"\frac{1}", "|x", "|x|y|", "x,y", "x" * 500, "(" * 150, r"\foo",
     ],
 )  # fmt: skip
@@ -32,6 +32,8 @@ def test_no_tree(form):
         (r"\sin x\cos y", {"x", "y"}),
         (r"\sin(x)\cdot y", {"x", "y"}),
         (r"\sin^{2}x", {"x"}),
+        (r"\tan^{-1}2", set()),
+        (r"\sqrt x+\frac{1}x", {"x"}),
     ],
 )
 def test_letters(form, letters):

@@ -49,6 +49,7 @@ _UNTAME = re.compile(
     r"|(?<!_)\d \d"  # not a numeral, although Math-Verify joins the two
     r"|(?:[^\d]|\d{3})!|!!"  # only 0! to 99!
     r"|binom.*\d{4}"
+    r"|\^(?:\w|\{[^{}]*\})\s*\^"  # a tower
 )
 _POWER = re.compile(r"(.?)\s*\^\s*(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|-?\w+|\\[A-Za-z]+(?!\s*[A-Za-z{]))")
 

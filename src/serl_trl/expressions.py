@@ -5,12 +5,13 @@ within a factorial or a binomial natural: two expressions are the same if they a
 """
 
 import re
+from itertools import chain
 from typing import NamedTuple
 
 from .fingerprint import MARGIN, fingerprint
 from .grammar import Node, Tree, nodes, tree
 from .points import MAX_GRID_NUMBER, kinds_of_points
-from .precise import Number, agree, pairs, product
+from .precise import Number, Pair, agree, are_proportional, pairs
 
 
 MIN_COMMON = 2  # points at which both expressions must have a value
@@ -58,17 +59,15 @@ def _is_linear(node: Node) -> bool:
     )
 
 
-def _pairs(a: str, b: str) -> tuple[list[tuple[Number, Number]], int] | None:
-    """The values of two expressions where both have one, and the bits to agree to; None if that is too little to tell."""
+def _pairs(a: str, b: str) -> list[Pair] | None:
+    """The values of two expressions where both have one; None if that is too little to tell."""
     first, second = tree(a), tree(b)
     if first is None or second is None:
         return None
     found = [pairs(a, b, kind) for kind in kinds_of_points((first, second))]
     known = [each for each in found if each is not None]
-    both = [pair for each, _ in known for pair in each]
-    if len(known) < len(found) or len(both) < MIN_COMMON:
-        return None
-    return both, max(num_bits for _, num_bits in known)
+    both = list(chain(*known))
+    return both if len(known) == len(found) and len(both) >= MIN_COMMON else None
 
 
 def _are_different(a: str, b: str, is_relation: bool) -> bool:
@@ -109,11 +108,10 @@ def compare_expressions(a: str, b: str) -> Verdict:
     found = _pairs(a, b)
     if found is None:
         return UNKNOWN
-    both, num_bits = found
-    if not all(agree(x, y, num_bits) for x, y in both):
+    if not all(map(agree, found)):
         first, second = tree(a), tree(b)
         is_number = first is not None and second is not None and not (first.letters or second.letters)
-        return Verdict(False, both[0] if is_number else None)
+        return Verdict(False, found[0][:2] if is_number else None)
     expressions = [expression for expression in (tree(a), tree(b)) if expression is not None]
     if kinds_of_points(expressions)[0] == "grid" and any(map(_is_grid_too_coarse, expressions)):
         return UNKNOWN
@@ -140,12 +138,11 @@ def compare_relations(a: str, b: str) -> Verdict:
     if kind != other_kind or _are_different(ours, theirs, is_relation=True):
         return Verdict(False)
     found = _pairs(ours, theirs)
-    if found is None or not all(x != 0 and y != 0 for x, y in found[0]):
+    if found is None or not all(pair.ours != 0 and pair.theirs != 0 for pair in found):
         return UNKNOWN
-    ((u, v), *others), num_bits = found
-    if not all(agree(product(x, v, num_bits), product(y, u, num_bits), num_bits) for x, y in others):
+    if not all(are_proportional(found[0], pair) for pair in found[1:]):
         return Verdict(False)
-    is_turned = kind != "=" and (_sign(u) != _sign(v))
+    is_turned = kind != "=" and _sign(found[0].ours) != _sign(found[0].theirs)
     return Verdict(not is_turned)
 
 

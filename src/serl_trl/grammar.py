@@ -142,9 +142,9 @@ class _Parser:
             self.position -= 1
             return self.group()
         if token == "\\frac":
-            return _node("div", self.group(), self.group())
+            return _node("div", self.operand(), self.operand())
         if token in ("\\binom", "\\dbinom"):
-            return _node("binomial", self.group(), self.group())
+            return _node("binomial", self.operand(), self.operand())
         if token in _CALLS:
             return self.function(token[1:])
         if token == "\\sqrt":
@@ -152,7 +152,7 @@ class _Parser:
             if self.peek() == "[":
                 self.take()
                 index = self.inner("]")
-            return _node("root", self.group(), index)
+            return _node("root", self.operand(), index)
         if token in ("\\pi", "e", "i"):
             return _node(token.lstrip("\\"))
         if token in _LETTERS:
@@ -185,10 +185,7 @@ class _Parser:
         exponent, base = "1", None
         if self.peek() == "^":
             self.take()
-            exponent = self.take()
-            if exponent == "{":
-                exponent = self.take()
-                self.take("}")
+            exponent = self.exponent()
         if name == "log" and self.peek() == "_":
             self.take()
             base = self.group() if self.peek() == "{" else self.atom()
@@ -197,10 +194,28 @@ class _Parser:
         if first[:1].isdigit() and (self.peek() in _LETTERS or self.peek() == "\\pi"):
             argument = _node("mul", argument, self.atom())  # \sin 2x
         may_follow = ("+", "-", *_CALLS, *(("*", "/", "\\cdot", "\\times") if first in ("(", "{") else ()))
+        if exponent == "-1" and name in ("sin", "cos", "tan"):
+            name, exponent = "arc" + name, "1"
         if exponent not in ("1", "2", "3", "4") or not (self.ends() or self.peek() in may_follow):
             raise NoTree
         value = _node(name, argument) if base is None else _node("log", argument, base)
         return value if exponent == "1" else _node("pow", value, _number(exponent))
+
+    def exponent(self) -> str:
+        """The exponent of a function, 2, {2} or -1."""
+        is_group = self.peek() == "{" and bool(self.take())
+        exponent = self.take() + (self.take() if self.tokens[self.position - 1] == "-" else "")
+        if is_group:
+            self.take("}")
+        return exponent
+
+    def operand(self) -> Node:
+        r"""What a command takes: a group, or one letter or digit, \sqrt x."""
+        token = self.peek()
+        if token in ("\\pi", "e", "i") or token in _LETTERS:
+            self.take()
+            return Node("letter", (token,), False) if token in _LETTERS else _node(token.lstrip("\\"))
+        return _number(self.take()) if len(token) == 1 and token.isdigit() else self.group()
 
     def group(self) -> Node:
         self.take("{")

@@ -286,9 +286,17 @@ def values(form: str, kind: str, precision: int = FIRST_PRECISION) -> Values | N
     return Values(tuple(numbers) if expression.letters else tuple(numbers) * NUM_POINTS[kind], lost, is_exact)
 
 
-def pairs(a: str, b: str, kind: str) -> tuple[list[tuple[Number, Number]], int] | None:
+class Pair(NamedTuple):
+    """The values of two forms at one point, and the bits to which they must agree to be equal."""
+
+    ours: Number
+    theirs: Number
+    num_bits: int
+
+
+def pairs(a: str, b: str, kind: str) -> list[Pair] | None:
     """
-    The values of two forms at those points of a kind where both have one, and the bits to which equal ones must agree.
+    The values of two forms at those points of a kind where both have one.
 
     Both are evaluated with so many digits that the smallest term of either keeps [`KEPT_BITS`]; None if that is too many.
     """
@@ -297,16 +305,17 @@ def pairs(a: str, b: str, kind: str) -> tuple[list[tuple[Number, Number]], int] 
         ours, theirs = values(a, kind, precision), values(b, kind, precision)
         if ours is None or theirs is None:
             return None
-        both = [(x, y) for x, y in zip(ours.numbers, theirs.numbers, strict=True) if x is not None and y is not None]
         lost = max(ours.lost, theirs.lost)
         if lost + KEPT_BITS <= precision or (ours.is_exact and theirs.is_exact):
-            return both, lost + AGREEMENT_BITS
+            both = zip(ours.numbers, theirs.numbers, strict=True)
+            return [Pair(x, y, lost + AGREEMENT_BITS) for x, y in both if x is not None and y is not None]
         precision = max(2 * precision, lost + 2 * KEPT_BITS)
     return None
 
 
-def agree(x: Number, y: Number, num_bits: int) -> bool:
+def agree(pair: Pair) -> bool:
     """Whether two values are one number: exactly if they are rational, else to so many bits."""
+    x, y, num_bits = pair
     if isinstance(x, Fraction) and isinstance(y, Fraction):
         return x == y
     mp = _mpmath().mp
@@ -315,12 +324,15 @@ def agree(x: Number, y: Number, num_bits: int) -> bool:
         return bool(abs(x - y) <= mp.ldexp(max(abs(x), abs(y)), -num_bits))
 
 
-def product(x: Number, y: Number, num_bits: int) -> Number:
-    """The product of two values, to so many bits and more."""
-    if isinstance(x, Fraction) and isinstance(y, Fraction):
-        return x * y
-    with _mpmath().mp.workprec(num_bits + KEPT_BITS):
-        return in_mpmath(x) * in_mpmath(y)
+def are_proportional(first: Pair, second: Pair) -> bool:
+    """Whether the values of two forms have the same quotient at two points."""
+    num_bits = min(first.num_bits, second.num_bits)
+    with _mpmath().mp.workprec(max(first.num_bits, second.num_bits) + KEPT_BITS):
+        return agree(Pair(_product(first.ours, second.theirs), _product(first.theirs, second.ours), num_bits))
+
+
+def _product(x: Number, y: Number) -> Number:
+    return x * y if isinstance(x, Fraction) and isinstance(y, Fraction) else in_mpmath(x) * in_mpmath(y)
 
 
 def in_mpmath(x: Number) -> Number:
