@@ -150,8 +150,9 @@ class _Precise:
             return self.inexact(base) ** power
         if base.imag == 0 and base.real < 0 and self.is_real and not node.args[0].is_constant:
             raise NoValue
-        self.lost += 48  # of the digits of the exponent
-        return self.inexact(base) ** self.inexact(exponent)
+        result = self.inexact(base) ** self.inexact(exponent)
+        self.lost += abs(int(_mpmath().mp.mag(result))).bit_length() if result else 0  # an error of the exponent grows
+        return result
 
     def _root(self, node: Node) -> Number:
         radicand, index = (self.value(arg) for arg in node.args)
@@ -216,13 +217,16 @@ class _Precise:
         else:
             name = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}.get(node.kind, node.kind)
             result = getattr(mp, name)(self.inexact(arguments[0]))
-            self.lost += 64  # of the digits of the argument
+            self.lost += (
+                max(0, int(mp.mag(self.inexact(arguments[0])))) if arguments[0] else 0
+            )  # an error grows with it
         if isinstance(result, mp.mpc):  # the sine of what has none
             raise NoValue
         if node.kind != "exp" and abs(mp.mag(result)) > self.precision - 100 and result != 0:
             if result > 1 or result < -1:
                 raise NoValue  # a pole
             return Fraction(0)
+        self.lost += max(0, -int(mp.mag(result))) if result else 0  # near a zero of the function
         return result if result else Fraction(0)
 
 
