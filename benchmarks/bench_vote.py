@@ -1,6 +1,7 @@
 """Time of a majority vote against the official way, where it goes, and what it costs in a training step; in one run.
 
-    python benchmarks/bench_vote.py            groups from the answers of MATH-500 (SERL_SHARED_DATA), else from word problems
+    python benchmarks/bench_vote.py            groups from the answers of MATH-500 (SERL_SHARED_DATA), else from word problems,
+                                               and groups with made answers in its manner (math_like.py)
     python benchmarks/bench_vote.py --quick    fewer groups, no training step
 
 The official way verifies every pair of a group in both directions with Math-Verify, each time from the raw text of prompt
@@ -17,9 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from math_like import KINDS, answers
 from math_verify import parse, verify
 
-from serl_trl import equality, fingerprint, latex
+from serl_trl import equality, fingerprint, grammar, latex, precise, shapes
 from serl_trl.answers import answer_kind, find_answer
 from serl_trl.voting import majority_vote
 
@@ -55,6 +57,17 @@ def group(rng: random.Random, problems: list[tuple[str, str]]) -> tuple[str, lis
     return chosen[0][0], completions, picks
 
 
+def math_like_group(rng: random.Random, number: int) -> tuple[str, list[str], list[int]]:
+    """As [`group`], with answers of one kind, each time written in another way."""
+    chosen = answers(rng, number, 5)
+    picks = rng.choices(range(5), weights=(8, 3, 2, 2, 1), k=GROUP_SIZE)
+    completions = []
+    for pick in picks:
+        a, b = rng.randint(10, 99), rng.randint(10, 99)
+        completions.append(REASONING.format(a=a, b=b, c=a + b) + rf"$\boxed{{{rng.choice(chosen[pick].spellings)}}}$.")
+    return f"What is the value of item {number}?", completions, picks
+
+
 def official_vote(problem: str, completions: list[str]) -> list[float]:
     """Every pair, both ways, from raw text."""
     texts = [f"{problem}\n{completion}" for completion in completions]
@@ -65,7 +78,7 @@ def official_vote(problem: str, completions: list[str]) -> list[float]:
 
 def forget() -> None:
     """Empties the caches of this process, so that the next group is one never seen before."""
-    for cached in (latex._rewritten, latex._rational, fingerprint.fingerprint):
+    for cached in (latex._rewritten, latex._rational, grammar.tree, fingerprint.fingerprint, precise.values, shapes.shape):
         cached.cache_clear()
     equality._KNOWN.clear()
 
@@ -85,16 +98,29 @@ def is_winner_right(rewards: list[float], picks: list[int]) -> bool:
 
 def against_the_official_way(num_groups: int, num_official: int) -> None:
     rng, problems = random.Random(0), labels()
-    groups = [group(rng, problems) for _ in range(num_groups)]
-    start = time.perf_counter()
-    equality.compare_forms("|x|", "|y|")
-    print(f"start of the worker, once:       {time.perf_counter() - start:8.2f} s")
-    ours, theirs, right = [], [], [0, 0]
+    print("\ngroups whose answers are drawn from problems")
+    compare([group(rng, problems) for _ in range(num_groups)], num_official)
+    per_kind = -(-num_groups // len(KINDS))
+    print(f"\ngroups with answers in the manner of MATH, {per_kind} of each of {len(KINDS)} kinds")
+    compare([math_like_group(rng, number) for number in range(per_kind * len(KINDS))], max(num_official, len(KINDS)))
+
+
+def start_of_the_worker() -> None:
+    """What a process that votes pays at once, and what the first answer that needs the worker would else wait for."""
+    start_s = elapsed_s(equality.start_algebra)
+    print(f"start of the worker: {start_s:.2f} s here, {elapsed_s(lambda: equality.compare_forms('1/2x', '1/2y')):.2f} s until it is ready")
+
+
+def compare(groups: list[tuple[str, list[str], list[int]]], num_official: int) -> None:
+    """Both ways on the same groups; the official way, which is slow, on the first ones only."""
+    num_groups = len(groups)
+    ours, theirs, right, asked = [], [], [0, 0], 0
     for number, (problem, completions, picks) in enumerate(groups):
         forget()
         start = time.perf_counter()
         vote = majority_vote(completions)
         ours.append(time.perf_counter() - start)
+        asked += len(equality._KNOWN)
         if number < num_official:
             start = time.perf_counter()
             rewards = official_vote(problem, completions)
@@ -111,7 +137,7 @@ def against_the_official_way(num_groups: int, num_official: int) -> None:
     print(
         f"ratio, group by group:           median {statistics.median(ratios):8.0f}, least {ratios[0]:.0f}; of the sums {sum(theirs) / sum(ours[:num_official]):.0f}"
     )
-    print(f"winning set right:               ours {right[0]}, official {right[1]}, of {num_official}")
+    print(f"winning set right:               ours {right[0]}, official {right[1]}, of {num_official}; the worker was asked {asked} times")
 
 
 def where_the_time_goes(num_groups: int) -> None:
@@ -201,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a minute instead of ten")
     quick = parser.parse_args().quick
+    start_of_the_worker()
     against_the_official_way(60, 3 if quick else 12)
     where_the_time_goes(100)
     growth(1000 if quick else 10_000)

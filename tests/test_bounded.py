@@ -219,3 +219,46 @@ def test_is_running():
     worker.call(time.sleep, 5, time_limit_s=0.1)
     assert not worker.is_running  # killed, and not started before the next call
     worker.close()
+
+
+def test_start_does_not_wait():
+    """The process imports while the caller goes on; once it is there, the first call is answered at once."""
+    worker = BoundedWorker(initializer=functools.partial(time.sleep, 3))
+    start = time.monotonic()
+    worker.start()
+    worker.start()  # there is one
+    assert time.monotonic() - start < 3
+    assert not worker.is_running
+    process = worker._process
+    assert worker.call(abs, -1, time_limit_s=5).value == 1
+    assert worker.is_running
+    worker.start()
+    assert worker._process is process
+
+
+def test_what_died_while_it_started_is_started_again():
+    worker = BoundedWorker()
+    worker.start()
+    os.kill(worker._process.popen.pid, signal.SIGKILL)
+    worker._process.popen.wait()
+    assert worker.call(abs, -1, time_limit_s=5.0).value == 1
+
+
+def test_a_start_that_fails_is_told(monkeypatch):
+    monkeypatch.setattr(bounded, "launch", lambda *args: 1 / 0)
+    worker = BoundedWorker()
+    with pytest.warns(RuntimeWarning, match="did not start"):
+        worker.start()
+    worker.start()  # not at once again
+    assert worker.call(abs, -1, time_limit_s=5.0).reason == "crashed"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_does_not_take_what_is_starting():
+    worker = BoundedWorker()
+    worker.start()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if worker._process is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert worker.call(abs, -1, time_limit_s=5.0).value == 1

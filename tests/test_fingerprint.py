@@ -1,13 +1,15 @@
-"""Fingerprints may only ever tell apart what is different: equal expressions are those of algebra, not of this code."""
+"""Values in floats are those of SymPy; which expressions they make equal is in tests/test_expressions.py."""
 
 import math
 
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serl_trl import symbolic
-from serl_trl.fingerprint import _POINTS, fingerprint, is_same
+from serl_trl.fingerprint import fingerprint
+from serl_trl.points import value
 
 
 @pytest.mark.parametrize(
@@ -33,10 +35,15 @@ from serl_trl.fingerprint import _POINTS, fingerprint, is_same
         (r"\log 100", 2),
         (r"\log_2 8+1", 4),
         (r"\ln(e)", 1),
+        (r"|3-5|+\lfloor\frac{7}{2}\rfloor", 5),
+        (r"\lceil\frac{7}{2}\rceil", 4),
+        (r"\cosh(0)+\exp(1)", 1 + math.e),
+        ("2^-1", 0.5),
+        (r"\sin^{-1}(1)", math.pi / 2),
     ],
 )
 def test_value(form, value):
-    assert fingerprint(form).values == pytest.approx([value] * 3)
+    assert fingerprint(form) == pytest.approx([value] * 3)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +54,7 @@ def test_value(form, value):
         r"1\frac{1}{2}",
         "1/2x",
         r"\sin x y",
-        r"\sin x\cos x",
         r"\sin(x)y",
-        r"\sin^{-1}(1)",
         r"\sin x^2",
         r"\log(-1)",
         r"\log_28",
@@ -59,7 +64,6 @@ def test_value(form, value):
         "(1/2)!",
         "99!",
         "x=5",
-        "x_1",
         "(1",
         "1)",
         "2+",
@@ -68,97 +72,12 @@ def test_value(form, value):
         "0^0",
         "9^{999999}",
         r"\frac{1}",
-        "|x|",
         "x" * 500,
         "(" * 150,
     ],
 )
-def test_what_is_not_in_the_grammar_has_none(form):
+def test_what_has_no_value_or_is_not_in_the_grammar_has_none(form):
     assert fingerprint(form) is None
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("(x+1)^2", "x^2+2x+1"),
-        ("(a+5)(b+2)", "ab+2a+5b+10"),
-        (r"\frac{1}{\sqrt{2}}", r"\frac{\sqrt{2}}{2}"),
-        (r"\frac{x^2-1}{x-1}", "x+1"),
-        ("x^{n+1}", "xx^n"),
-        (r"\sqrt{12}", r"2\sqrt{3}"),
-        (r"\sqrt{-4}", "2i"),
-        (r"\sqrt{-x^2}", r"\sqrt{ixix}"),
-        ("1/3", "0.333333"),
-    ],
-)
-def test_equal_expressions_are_never_told_apart(a, b):
-    assert is_same(a, b) is not False
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("x^2+1", "x^2+2"),
-        ("x", "y"),
-        ("x+y", "x-y"),
-        ("a", "A"),
-        (r"\sqrt{2}", r"\sqrt{3}"),
-        ("x", "1"),
-        ("2i", "2"),
-        (r"\sqrt{x^2}", "x"),
-    ],
-)
-def test_different_expressions(a, b):
-    assert is_same(a, b) is False
-
-
-@given(st.lists(st.integers(-9, 9), min_size=2, max_size=5), st.integers(-9, 9))
-@settings(deadline=None)
-def test_a_polynomial_and_its_horner_form(coefficients, shift):
-    plain = "+".join(f"({c})x^{{{k}}}" if k else f"({c})" for k, c in enumerate(coefficients))
-    horner = f"({coefficients[-1]})"
-    for c in reversed(coefficients[:-1]):
-        horner = f"({horner}x+({c}))"
-    assert is_same(plain, horner) is not False
-    if abs(shift) > 0:
-        assert is_same(plain + f"+{abs(shift)}00", horner) is False
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("(x+1)^2", "x^2+2x+1"),
-        (r"\sqrt{12}", r"2\sqrt{3}"),
-        (r"\frac{1}{\sqrt{2}}", r"\frac{\sqrt{2}}{2}"),
-        (r"\frac{x^2-1}{x-1}", "x+1"),
-        (r"\sin 2x", r"\sin(2x)"),
-        (r"\log_2 32", "5"),
-        ("y=2x+3", "4x-2y+6=0"),
-        ("x^2+y^2=1", "1=y^2+x^2"),
-    ],
-)
-def test_equal_expressions_that_need_no_algebra(a, b):
-    assert is_same(a, b) is True
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("x", "x+10^{-13}"),  # closer than floats can tell
-        (r"\frac{x+10^{-13}-x}{10^{-13}}", "1"),
-        ("0", "(x+1)^2-x^2-2x-1"),  # nothing is left but the rounding
-        ("f(x)=2x", "g(x)=2x"),
-        ("x=x", "y=y"),
-        ("a=b=c", "a=b"),
-    ],
-)
-def test_what_values_cannot_tell(a, b):
-    assert is_same(a, b) is None
-
-
-def test_different_equations():
-    assert is_same("x^2+y^2=1", "y=2x") is False
-    assert is_same("x+y=1", "x+y=2") is False
 
 
 _LEAVES = st.sampled_from(["2", "3", "7", "0.5", "x", "y", "n", r"\pi", "e", r"\theta", "3!", r"\log 7", r"\log_2 7"])
@@ -186,7 +105,13 @@ def test_values_are_those_of_sympy(form):
     if print_ is None:
         return
     parsed = symbolic._parsed(form)[0]
-    for point, value in zip(_POINTS, print_.values, strict=True):
-        names = {symbol: point["\\theta" if symbol.name == "theta" else symbol.name] for symbol in parsed.free_symbols}
+    for number, found in enumerate(print_):
+        if found is None:
+            continue
+        names = {symbol: _value(symbol.name, number) for symbol in parsed.free_symbols}
         expected = complex(parsed.subs(names).evalf(30))
-        assert value == pytest.approx(expected, rel=1e-9 if print_.is_accurate else 1e-4, abs=1e-6)
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def _value(name, number):
+    return sympy.Rational(value("\\theta" if name == "theta" else name, "plain", number))

@@ -30,7 +30,7 @@ from serl_trl.latex import canonical_form, named_parts, parts, rational, set_par
         (r"\sin 30^\circ", r"\sin(\frac{30\pi}{180})"),
         ("3:30 p.m.", "3:30pm"),
         (r"\{x \mid x > 2\}", "x>2"),
-        ("x < 0 or x > 1", r"(-\infty,0)\cup(1,\infty)"),
+        ("x < 0 or x > 1", "x<0,x>1"),
         ("(3, 0.5)", "(3,1/2)"),
         (r"\sqrt 2", r"\sqrt{2}"),
         (r"\log_2 8", r"\log_2 8"),

@@ -37,7 +37,7 @@ def _loaded(outcome: bytes) -> Outcome:
 class BoundedWorker:
     """Runs picklable functions in one worker process, each call under a wall-clock bound.
 
-    The process starts at the first call, and again at the first one after a kill; its start-up counts against no bound.
+    The process starts at [`start`] or the first call, and again at the first one after a kill; its start-up counts against no bound.
     Threads take turns, and the bound of a call begins when its turn does; under asyncio, call from a thread. A forked
     copy of the owner starts a worker of its own. Within the worker calls run in place: they are bounded already. If
     the worker cannot be started, a `RuntimeWarning` says so, and for the next `START_LIMIT_S` calls report `"crashed"`
@@ -63,6 +63,7 @@ class BoundedWorker:
         self._initializer = pickle.dumps((_initialize, (initializer,)))
         self._memory_limit_bytes = memory_limit_bytes
         self._process: WorkerProcess | None = None
+        self._is_ready = False  # whether the process has said that it is
         self._lock = threading.Lock()
         self._next_start_s = 0.0
         _WORKERS.add(self)
@@ -116,8 +117,21 @@ class BoundedWorker:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process, so that the next call need not start one."""
-        return self._process is not None and self._process.popen.poll() is None
+        """Whether there is a process that is ready, so that the next call need not wait for one."""
+        return self._process is not None and self._is_ready and self._process.popen.poll() is None
+
+    def start(self) -> None:
+        """Has the process started without waiting until it is ready; does nothing within a worker, or if there is one.
+
+        The process imports what it needs while the caller goes on, so that the first call need not wait for it.
+        """
+        if is_worker() or not self._lock.acquire(blocking=False):
+            return  # a lock that is held: a call is running, which has the process started
+        try:
+            if self._process is None and time.monotonic() >= self._next_start_s:
+                self._launch()
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Ends the worker, after the call that is running; a later call starts another. At exit it ends by itself."""
@@ -152,27 +166,46 @@ class BoundedWorker:
         """The pipe to a worker that is ready, started if need be, or None if there is none to be had."""
         if self._process is not None and self.is_running:
             return self._process.connection
-        self._stop()  # it died idle
-        if time.monotonic() < self._next_start_s:
+        if self._process is not None and self._process.popen.poll() is not None:
+            self._stop()  # it died idle
+        if self._process is None and time.monotonic() < self._next_start_s:
             return None
+        if self._process is None:
+            self._launch()
+        return self._ready()
+
+    def _launch(self) -> None:
         try:
             self._process = launch(self, self._initializer, self._memory_limit_bytes)
-            connection = self._process.connection
+        except Exception as error:  # no process to be had, say: the run goes on without verdicts
+            self._give_up(repr(error))
+
+    def _ready(self) -> Connection | None:
+        """The pipe to the process that was launched, once it says that it is ready."""
+        if self._process is None:
+            return None
+        connection = self._process.connection
+        try:
             if connection.poll(START_LIMIT_S):
                 outcome = _loaded(connection.recv_bytes())
                 if outcome.reason is None:
+                    self._is_ready = True
                     return connection
                 problem = f"its initializer raised {outcome.detail}"
             else:
                 problem = f"it was not ready after {START_LIMIT_S:g} s"
-        except Exception as error:  # no process to be had, say: the run goes on without verdicts
+        except Exception as error:
             problem = repr(error)
+        self._give_up(problem)
+        return None
+
+    def _give_up(self, problem: str) -> None:
         self._stop()
         self._next_start_s = time.monotonic() + START_LIMIT_S
         warnings.warn(f"The worker for bounded calls did not start: {problem}.", RuntimeWarning, stacklevel=2)
-        return None
 
     def _stop(self) -> None:
+        self._is_ready = False
         if self._process is not None:
             self._process.kill()
             self._process = None

@@ -1,27 +1,21 @@
 """Equality of two canonical forms: by parts, by value, and for the rest by SymPy, in a worker that can be killed."""
 
+import multiprocessing
 import re
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
 from .bounded import BoundedWorker, Outcome
-from .fingerprint import fingerprint, is_same
-from .latex import (
-    DECIMAL_COMMA,
-    EXACT,
-    MAX_ANSWER_CHARS,
-    MAX_CACHED,
-    NAME,
-    is_words,
-    named_parts,
-    parts,
-    rational,
-    set_parts,
-    tuple_parts,
-)
+from .expressions import compare_expressions, compare_relations
+from .grammar import tree
+from .latex import DECIMAL_COMMA, MAX_ANSWER_CHARS, MAX_CACHED, NAME, parts, rational, tuple_parts
+from .precise import as_fraction
+from .real_sets import compare_sets
+from .shapes import Shape, shape
 
 
 TIME_LIMIT_S = 2.0  # for one parse or comparison in the worker
@@ -30,8 +24,8 @@ MAX_EXPONENT = {"number": 3000, "symbol": 200, "bracket": 30}  # of the base; 2^
 MIN_ROUNDED_PLACES = 6  # a decimal with as many stands for all numbers that round to it (as many as in Math-Verify)
 MIN_REPEATED_PLACES = 4  # the same for one that repeats a digit: nobody doubts what 2.6667 stands for
 MAX_PARTS = 20  # of a list; longer ones are compared as strings only
-MAX_FLOAT = 10**300
-RELATIVE_TOLERANCE = 1e-12  # between two values of the same number, evaluated to 30 digits and kept to 16
+MAX_PERIOD_BITS = 4000  # of a denominator in which a period is looked for
+RELATIVE_TOLERANCE = Fraction(1, 10**40)  # between two values of the same number, which SymPy evaluates to 50 digits
 
 
 class Comparison(NamedTuple):
@@ -55,6 +49,7 @@ _UNTAME = re.compile(
     r"|(?<!_)\d \d"  # not a numeral, although Math-Verify joins the two
     r"|(?:[^\d]|\d{3})!|!!"  # only 0! to 99!
     r"|binom.*\d{4}"
+    r"|\^(?:\w|\{[^{}]*\})\s*\^"  # a tower
 )
 _POWER = re.compile(r"(.?)\s*\^\s*(\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|-?\w+|\\[A-Za-z]+(?!\s*[A-Za-z{]))")
 
@@ -91,7 +86,7 @@ def _prepare_algebra() -> None:
     symbolic.is_equal("[0,1)", r"(-\infty,2)\cup(3,\infty)")
 
 
-def _number(form: str) -> complex | None:
+def _number(form: str) -> tuple[Fraction, Fraction] | None:
     from . import symbolic
 
     return symbolic.number(form)
@@ -104,6 +99,15 @@ def _is_equal(a: str, b: str) -> bool | None:
 
 
 _ALGEBRA = BoundedWorker(_prepare_algebra)
+
+
+def start_algebra() -> None:
+    """Has the worker started while something else goes on, so that the first answer that needs it need not wait.
+
+    Not in a child process of Python's own, such as a loader of data: those that vote start theirs when they need it.
+    """
+    if multiprocessing.parent_process() is None:
+        _ALGEBRA.start()
 
 
 # Time --------------------------------------------------------------------------------------------------------------
@@ -166,36 +170,44 @@ def _split_denominator(value: Fraction) -> tuple[int, int]:
     return max(exponents), denominator
 
 
-def _repeats(digits: int, value: Fraction | float) -> bool:
+def _repeats(digits: int, value: Fraction) -> bool:
     """Whether digits end in the one digit that a value repeats for ever, the last rounded: 23333, 6667."""
-    if not isinstance(value, Fraction) or _split_denominator(value)[1] not in (3, 9):
+    if value.denominator.bit_length() > MAX_PERIOD_BITS or _split_denominator(value)[1] not in (3, 9):
         return False
     last = str(abs(digits)).zfill(MIN_REPEATED_PLACES)[-MIN_REPEATED_PLACES:]
     return len(set(last[:-1])) == 1 and int(last[-1]) - int(last[0]) in (0, 1)
 
 
-def _is_rounding(decimal: Fraction, value: Fraction | float) -> bool:
+def _is_rounding(decimal: Fraction, value: Fraction) -> bool:
     """Whether a decimal is what a number comes to when it is rounded, or cut off, behind as many places."""
     places, period = _split_denominator(decimal)
     if period != 1 or places < MIN_REPEATED_PLACES:
         return False
-    digits, exact = int(decimal * 10**places), Fraction(value) * 10**places
-    is_long = places >= MIN_ROUNDED_PLACES and abs(decimal.numerator) >= 10 ** (MIN_ROUNDED_PLACES - 1)
-    if not (is_long or _repeats(digits, value)):
+    digits, exact = int(decimal * 10**places), value * 10**places
+    if abs(digits - exact) > Fraction(1, 2) and digits != int(exact):
         return False
-    return abs(digits - exact) <= Fraction(1, 2) or digits == int(exact)
+    is_long = places >= MIN_ROUNDED_PLACES and abs(decimal.numerator) >= 10 ** (MIN_ROUNDED_PLACES - 1)
+    return is_long or _repeats(digits, value)
 
 
 def _is_same_rational(a: Fraction, b: Fraction) -> bool:
     return a == b or _is_rounding(a, b) or _is_rounding(b, a)
 
 
-def _is_same_value(a: complex, b: complex, written: Sequence[Fraction | None]) -> bool:
-    """Whether two values are one number up to rounding; `written` has the exact value of one written as a rational."""
-    if abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b)):
+def _is_rounded(written: Sequence[Fraction | None], values: Sequence[Fraction | None]) -> bool:
+    """Whether one of two numbers is written as a decimal that the value of the other rounds to."""
+    pairs = zip(written, reversed(values), strict=True)
+    return any(x is not None and y is not None and _is_rounding(x, y) for x, y in pairs)
+
+
+def _is_same_value(
+    a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], written: Sequence[Fraction | None]
+) -> bool:
+    """Whether two values of SymPy's, real and imaginary parts, are one number up to rounding."""
+    distance, size = (max(abs(x) for x in pair) for pair in ((a[0] - b[0], a[1] - b[1]), (*a, *b)))
+    if distance <= RELATIVE_TOLERANCE * size:
         return True
-    pairs = [(decimal, other.real) for decimal, other in zip(written, (b, a), strict=True) if decimal is not None]
-    return not (a.imag or b.imag) and any(_is_rounding(decimal, other) for decimal, other in pairs)
+    return not (a[1] or b[1]) and _is_rounded(written, (a[0], b[0]))
 
 
 def _is_decimal_comma(form: str, other: str) -> bool:
@@ -247,41 +259,74 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
         return Comparison(_is_same_rational(x, y))
     if deadline.left_s < 0:
         return Comparison(False, "out_of_time")
+    first, second = shape(a), shape(b)
+    if first.rows or second.rows or first.is_real_set or second.is_real_set:
+        structural = _compare_structures(a, b, deadline)
+        if structural is not None:
+            return structural
     if _is_decimal_comma(a, b) or _is_decimal_comma(b, a):
         return EQUAL
-    first, second = named_parts(a) or parts(a), named_parts(b) or parts(b)
-    items, others = tuple_parts(a), tuple_parts(b)
-    if max(map(len, (first, second, items or "", others or ""))) > MAX_PARTS:
+    if max(first.size, second.size) > MAX_PARTS:
         return Comparison(False, "too_long")
-    if (named_parts(a) and (named_parts(b) or others)) or (named_parts(b) and items):
-        return _compare_in_order(items or first, others or second, deadline)
-    if set_parts(a) or set_parts(b):
-        members, others_members = set_parts(a) or parts(a), set_parts(b) or parts(b)
-        return UNEQUAL if items or others else _compare_as_sets(members, others_members, deadline)
-    if len(first) > 1 and len(second) > 1:
-        if not (tuple_parts(first[0]) and tuple_parts(second[0])) and len(first) != len(second):
-            return UNEQUAL  # tuples are a set of solutions, but 1,1,2 is not 1,2
-        return _compare_as_sets(first, second, deadline)
-    if items and others:
-        return _compare_in_order([a[0], *items, a[-1]], [b[0], *others, b[-1]], deadline)
-    if (items and len(second) > 1) or (others and len(first) > 1):  # a list is sorted: it equals the tuple that is
-        return _compare_in_order(items or first, others or second, deadline)
-    if ("=" in a) != ("=" in b):
+    listed = _compare_lists(first, second, deadline)
+    if listed is not None:
+        return listed
+    if first.ordered and second.ordered:
+        is_alike = (a[0], a[-1]) == (b[0], b[-1])
+        return _compare_in_order(first.ordered, second.ordered, deadline) if is_alike else UNEQUAL
+    if first.is_equation != second.is_equation:
         return _compare_with_equation(a, b, deadline)
-    if any(_is_collection(form) and fingerprint(other) for form, other in ((a, b), (b, a))):
+    if (first.is_exact and second.is_exact) or first.is_text or second.is_text:
         return UNEQUAL
-    if (EXACT.fullmatch(a) and EXACT.fullmatch(b)) or is_words(a) or is_words(b):
+    if any(one.is_collection and tree(other) for one, other in ((first, b), (second, a))):
         return UNEQUAL
+    if first.is_ratio or second.is_ratio:
+        ours, theirs = parts(a, ":"), parts(b, ":")
+        return _compare_in_order(ours, theirs, deadline) if len(ours) == len(theirs) else UNEQUAL
     return _compare_by_algebra(a, b, deadline)
 
 
-def _is_collection(form: str) -> bool:
-    """Whether a form is no number, since it holds several, or is infinite: an interval, a list, a union, a matrix."""
-    return (
-        form.lstrip("+-") == r"\infty"
-        or any(mark in form for mark in (r"\cup", r"\{", r"\begin{"))
-        or len(tuple_parts(form) or parts(form)) > 1
-    )
+def _compare_lists(first: Shape, second: Shape, deadline: Deadline) -> Comparison | None:
+    """Lists, sets in braces, several unknowns, and a tuple that stands for one of these; None for anything else."""
+    if (first.named and (second.named or second.ordered)) or (second.named and first.ordered):
+        return _compare_in_order(first.ordered or first.items, second.ordered or second.items, deadline)
+    if first.members or second.members:
+        is_tuple = first.ordered or second.ordered
+        ours, theirs = first.members or first.items, second.members or second.items
+        return UNEQUAL if is_tuple else _compare_as_sets(ours, theirs, deadline)
+    if len(first.items) > 1 and len(second.items) > 1:
+        are_tuples = tuple_parts(first.items[0]) and tuple_parts(second.items[0])
+        if not are_tuples and len(first.items) != len(second.items):
+            return UNEQUAL  # tuples are a set of solutions, but 1,1,2 is not 1,2
+        if r"\dots" in first.items or r"\dots" in second.items:
+            return _compare_in_order(first.items, second.items, deadline)
+        return _compare_as_sets(first.items, second.items, deadline)
+    if (first.ordered and len(second.items) > 1) or (second.ordered and len(first.items) > 1):
+        # A list is sorted: it equals the tuple that is.
+        return _compare_in_order(first.ordered or first.items, second.ordered or second.items, deadline)
+    return None
+
+
+def _compare_structures(a: str, b: str, deadline: Deadline) -> Comparison | None:
+    """Matrices and sets of real numbers, entry by entry and end by end; None for what is neither, or not readable."""
+    rows, others = shape(a).rows, shape(b).rows
+    if rows and others:
+        if [len(row) for row in rows] != [len(row) for row in others]:
+            return UNEQUAL
+        return _compare_in_order(list(chain(*rows)), list(chain(*others)), deadline)
+    if (rows and r"\begin" not in b) or (others and r"\begin" not in a):
+        return UNEQUAL
+    if rows or others:
+        return None
+    undecided: list[str | None] = []
+
+    def are_equal(ours: list[str], theirs: list[str]) -> bool:
+        comparison = _compare_in_order(ours, theirs, deadline)
+        undecided.append(comparison.undecided)
+        return comparison.is_equal
+
+    verdict = compare_sets(a, b, are_equal)
+    return None if verdict is None else Comparison(verdict, None if verdict or not undecided else undecided[0])
 
 
 def _compare_with_equation(a: str, b: str, deadline: Deadline) -> Comparison:
@@ -292,19 +337,22 @@ def _compare_with_equation(a: str, b: str, deadline: Deadline) -> Comparison:
 
 
 def _compare_by_algebra(a: str, b: str, deadline: Deadline) -> Comparison:
-    for form in (a, b):
-        if len(form) > MAX_SYMBOLIC_CHARS:
-            return Comparison(False, "too_long")
-        if not _is_tame(form):
-            return Comparison(False, "untame")
-    if (verdict := is_same(a, b)) is not None:
-        return EQUAL if verdict else UNEQUAL
+    if max(len(a), len(b)) > MAX_SYMBOLIC_CHARS:
+        return Comparison(False, "too_long")
+    are_relations = all(re.search(r"[=<>]|\\[lg]e(?![A-Za-z])", form) for form in (a, b))
+    verdict = (compare_relations if are_relations else compare_expressions)(a, b)
+    written = rational(a), rational(b)
+    if verdict.is_same is not None:
+        numbers = [as_fraction(number) for number in verdict.numbers or ()]
+        return EQUAL if verdict.is_same or (numbers and _is_rounded(written, numbers)) else UNEQUAL
+    if not (_is_tame(a) and _is_tame(b)):
+        return Comparison(False, "untame")
     values = [_value(form, deadline) for form in (a, b)]
     if reason := next((value.reason for value in values if value.reason), None):
         return Comparison(False, reason)
     x, y = (outcome.value for outcome in values)
     if x is not None and y is not None:
-        return Comparison(_is_same_value(x, y, (rational(a), rational(b))))
+        return Comparison(_is_same_value(x, y, written))
     answer = _asked(_is_equal, a, b, deadline=deadline)
     return Comparison(bool(answer.value), answer.reason or ("unparsable" if answer.value is None else None))
 
@@ -312,6 +360,6 @@ def _compare_by_algebra(a: str, b: str, deadline: Deadline) -> Comparison:
 def _value(form: str, deadline: Deadline) -> Outcome:
     """The number that a form denotes, by SymPy unless it is written as a rational; None if it denotes none."""
     written = rational(form)
-    if written is not None and abs(written) < MAX_FLOAT:
-        return Outcome(value=complex(written))
+    if written is not None:
+        return Outcome(value=(written, Fraction(0)))
     return _asked(_number, form, deadline=deadline)

@@ -35,6 +35,10 @@ _MARK_UP = (
     (r"(?<!\\)\\(?:[!,;: ]|$)|\\q?quad|~", " "),
     (r"\\?\$|(?<!\\)\\[()\[\]]|(?<![\w)*])\*{1,3}|\*{1,3}(?![\w( *])", ""),
     (r"\\text\{\s*(-?\d[^{}]*)\}", r"\1"),  # \text{5 cm}
+    (
+        r"^\\(?:text|math|bold)[a-z]*\s*\{((?=[^{}]*\\)(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}$",
+        r"\1",
+    ),  # \text{\frac{1}{2}}
 )
 _OPERATORS = (
     (r"\*\*", "^"),
@@ -47,9 +51,12 @@ _OPERATORS = (
     (r"\{:\}", ":"),
     (r"^(\d+)\s*(?:\\text\{)?\s*to\s*\}?\s*(\d+)$", r"\1:\2"),  # a ratio
     (r"^0(?=\d:\d\d)", ""),  # 07:45
+    (r"^(-?\d+)\s+and\s+(\d+)/(\d+)$", lambda match: _mixed(*match.groups())),  # 2 and 1/3
+    (r"(?<=,)\s*\.{3}|\\(?:ldots|cdots|dots[bcimo])(?![A-Za-z])", r"\\dots "),
     (r"(?<=\d)\s*[xX]\s*10(?=\s*\^)", r"\\times 10"),
     (r"\^\(([^()]*)\)", r"^{\1}"),
     (r"\+/-", r"\\pm "),
+    (r"(?<![\w})\]])\+\s*(?=\\infty)", ""),
     (r"\\[lr]brace(?![A-Za-z])", lambda match: r"\{" if "lbrace" in match[0] else r"\}"),
     (r"\\langle(.*)\\rangle", r"(\1)"),
     (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset"),
@@ -69,13 +76,15 @@ _UNIT = (
     r"(?:\s*(?:[ck]?m/s|km/h|[ckm]m|kg|m[lL]|mph|[ckm]?m\^\{?[23]\}?)|\s+(?:sq|cu|deg|ft|in|lbs?|oz|hrs?|min|sec|ton|day|men|way|USD|EUR|GBP"
     r"|o'clock|cups?|[A-Za-z]{4,}))"
 )
+_AND = "\x01"  # what "and" and "or" become, until thousands are joined: "5 and 144" is no 5,144
 _UNITS = (
     (rf"(?<=\d)\s*(?:\\(?:text|mathrm)\{{\s*)?({'|'.join(_SCALES)})\b(?:\s*\}})?", lambda match: rf"\times10^{{{_SCALES[match[1]]}}}"),
     (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?(?:\s*(?:\\(?:text|mathrm)\{\s*[CF]\s*\}|[CF]\b))?|\\degree(?![A-Za-z])", ""),
     (r"(?<=\d)\s*(?:Hz|per\s+[a-z]+|(?:\^\{?\\text\{)?(?:st|nd|rd|th)\}{0,2})\.?$", ""),
     (r"\\?%|\s*(?<=\d)\s*(?:pct|per ?cent)\b|^\s*(?:USD|EUR|GBP)\s*(?=\d)", ""),
-    (r"\s{0,4}(?:,\s{0,4})?(?:\\(?:text|mbox|textrm)\{\s{0,4},?\s{0,4}(?:and|or)\s{0,4}\}|(?<=\W)(?:and|or)\b)\s{0,4}", ","),
+    (r"\s{0,4}(?:,\s{0,4})?(?:\\(?:text|mbox|textrm)\{\s{0,4},?\s{0,4}(?:and|or)\s{0,4}\}|(?<=\W)(?:and|or)\b)\s{0,4}", _AND),
     (r"(?i)(?<=\d)\s*(?:\\(?:text|mathrm)\{\s*)?([ap])\.?\s?m\b\.?\s*\}?", lambda match: match[1].lower() + "m"),  # 3:30 pm is no length
+    (r"^(0?\d|1[0-2])(?=[ap]m$)", r"\1:00"),
     # A unit after a value: 15\mbox{ cm}^2, 18 dollars, 5 cm. The unit is the question's, so it carries nothing.
     (r"(?<=[\w})\]])(?:[\s/]*(?:\\cdot\s*)?\\(?:text|mbox|mathrm|textrm|textbf|textnormal|textit|rm)\{(?!\s*[ei]\s*\})[^{}\d]*\}(?:\^\{?-?\d\}?)?)+[\s.]*$", ""),
     (r"(?<=[\w})\]])\s*\\frac\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}$", ""),
@@ -87,7 +96,7 @@ _WORDING = (
     (r"(?<![\\A-Za-z])infinity(?![A-Za-z])", r"\\infty"),
     (r"(?<![\\A-Za-z])(pi|infty|sin|cos|tan|log|ln)(?![A-Za-z])", r"\\\1"),
     (r"(?:(?<![\\A-Za-z])|\\)sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
-    (r"[\s.,;]+$", ""),
+    (rf"[\s.,;{_AND}]+$", ""),
     (r"(?<!\S)(-?\d+) (\d+)/(\d+)$", r"\1\\frac{\2}{\3}"),  # 1 1/2
     (r"\s+", " "),
     (r"(\\[A-Za-z]+ (?=[A-Za-z])|_\w (?=\w)|\d (?=\d))| ", r"\1"),  # only the spaces that separate are kept
@@ -96,7 +105,7 @@ _WORDING = (
     (r"\\sqrt(\w)", r"\\sqrt{\1}"),
     (r"([\^_])\{(\w)\}(?!\w)", r"\1\2"),
     (r"_\{(\d+)\}$", r"_\1"),
-    (r"^[(\[]([^()\[\],]*)[)\]]$", r"\1"),
+    (rf"^[(\[]([^()\[\],{_AND}]*)[)\]]$", r"\1"),
     (r"^\{(.*)\}$", r"\1"),
 )  # fmt: skip
 _REWRITES = [
@@ -105,10 +114,10 @@ _REWRITES = [
     for pattern, replacement in table
 ]
 _ESCAPED_TWICE = re.compile(
-    r"\\\\(?=(?:[dt]?frac|sqrt|left|right|text|math(?:rm|bf)|pi|cdot|times|infty|circ)(?![a-z]))"
+    r"\\\\(?=(?:[dt]?frac|sqrt|left|right|text|math(?:rm|bf)|pi|cdot|times|infty|circ|pm|mp|[lg]eq?|cup|ln|log|sin|cos|tan|cot|theta)(?![a-z]))"
 )
 _JOINED_THOUSANDS = re.compile(r"(?<=\d)(?:,\\!\s*|\{,\})(?=\d{3})")  # 10,\!080
-_SPACED_THOUSANDS = re.compile(r"(?<![\d,. ])\d{1,3}(?: \d{3})+(?![\d,. ])")
+_SPACED_THOUSANDS = re.compile(r"(?<![\d,. ])\d{1,3}(?: \d{3})+(?:\.\d+)?(?![\d,. ])")
 _THOUSANDS = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _VECTOR = re.compile(r"\\begin\{([bpv]?matrix|array)\}(?:\{[clr|]*\})?((?:(?!\\begin|&).)*?)(?:\\\\)?\\end\{\1\}")
 
@@ -191,7 +200,40 @@ def named_parts(form: str) -> list[str] | None:
 
 def set_parts(form: str) -> list[str] | None:
     r"""The items of a set in braces, `\{1,2\}`; None for anything else."""
-    return parts(form[2:-2]) if re.fullmatch(r"\\\{[^{}]*\\\}", form) else None
+    return parts(form[2:-2]) if re.fullmatch(r"\\\{(?:(?!\\[{}]).)*\\\}", form) else None
+
+
+_MATRIX = re.compile(
+    r"\\begin\{([bpB]?matrix|smallmatrix|array)\}(?:\{[clr|]*\})?((?:(?!\\begin|\\end).)*)\\end\{\1\}"
+)
+
+
+def matrix_rows(form: str) -> list[list[str]] | None:
+    r"""The entries of a matrix, row by row; None for anything else, a determinant too.
+
+    Example:
+
+    >>> matrix_rows(r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"), matrix_rows("(1,2)")
+    ([['1', '2'], ['3', '4']], None)
+    """
+    match = _MATRIX.fullmatch(form)
+    if match is None:
+        return None
+    rows = re.sub(r"\\\\(?:\[[^\]]*\])?$", "", match[2]).split(r"\\")
+    return [[_canonical_item(cell) for cell in row.split("&")] for row in rows]
+
+
+_DATE = re.compile(
+    r"\d{4}([-/.])(0?[1-9]|1[0-2])\1(0?[1-9]|[12]\d|3[01])|(0?[1-9]|[12]\d|3[01])([-/.])(0?[1-9]|[12]\d|3[01])\5\d{4}"
+)
+
+
+def is_code(form: str) -> bool:
+    """Whether hyphens or slashes only hold a form together: a date, a phone number or the like is no difference."""
+    groups = form.split("-")
+    is_number_in_groups = len(groups) > 1 and all(group.isdecimal() for group in groups)
+    has_zeros = any(len(group) > 1 and group[0] == "0" for group in groups)
+    return bool(_DATE.fullmatch(form)) or (is_number_in_groups and (has_zeros or len(groups) > 3))
 
 
 def _canonical_item(form: str) -> str:
@@ -224,27 +266,14 @@ def _canonical_list(form: str) -> str:
             f"({','.join(named_parts(solution) or parts(solution))})" if are_pairs else solution
             for solution in solutions
         )
-    if union := _union(parts(form)):
-        return union
     if named_parts(form):  # x=2,y=3
         return ",".join(
             _UNKNOWN.sub(lambda item: f"{item[1]}={_canonical_item(item[2])}", i) for i in sorted(parts(form))
         )
     items = parts(_ASSIGNMENT.sub("", form, count=1))
     items = [_canonical_item(value) for item in items for value in _both_signs(item)]
-    return ",".join(items if DECIMAL_COMMA.fullmatch(form) else sorted(items))
-
-
-_INEQUALITY = re.compile(r"([a-z])(<|>|\\le|\\ge)([^<>=,a-z]+|\\[a-z]+)")
-
-
-def _union(items: list[str]) -> str | None:
-    r"""x<0,x\ge5 as a union of intervals."""
-    bounds = [match for item in items if (match := _INEQUALITY.fullmatch(item))]
-    if len(bounds) != len(items) or len(items) < 2 or len({match[1] for match in bounds}) > 1:
-        return None
-    sides = {"<": r"(-\infty,{})", r"\le": r"(-\infty,{}]", ">": r"({},\infty)", r"\ge": r"[{},\infty)"}
-    return r"\cup".join(sorted(sides[match[2]].replace("{}", match[3]) for match in bounds))
+    is_ordered = DECIMAL_COMMA.fullmatch(form) or r"\dots" in items  # 1,2,...,n
+    return ",".join(items if is_ordered else sorted(items))
 
 
 def _both_signs(item: str) -> list[str]:
@@ -258,6 +287,12 @@ def _repeating(decimal: str, period: str) -> str:
     """0.1 and 6 make 1/6."""
     places, digits = len(decimal.partition(".")[2]), len(period)
     return str(Fraction(decimal + "0") + Fraction(int(period), 10**places * (10**digits - 1)))
+
+
+def _mixed(whole: str, top: str, bottom: str) -> str:
+    """A proper fraction behind a whole number is a part of it; anything else is a second answer."""
+    is_proper = 0 < int(top) < int(bottom) and whole.lstrip("-") != "0"
+    return rf"{whole}\frac{{{top}}}{{{bottom}}}" if is_proper else f"{whole} and {top}/{bottom}"
 
 
 def _column(match: re.Match[str]) -> str:
@@ -338,6 +373,7 @@ def _rewritten(form: str) -> str:
     form = _SPACED_THOUSANDS.sub(lambda match: match[0].replace(" ", ""), form)
     if may_hold_thousands:  # brackets and spaces make a tuple or a list
         form = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), form)
+    form = re.sub(rf",?{_AND}", ",", form)
     form = _ASSIGNMENT.sub("", form, count=1)
     if is_words(form) or _SHORT_WORD.fullmatch(form):
         return form.casefold()

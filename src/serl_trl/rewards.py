@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from .answers import AnswerType, answer_kind, extract_answer, is_equivalent
+from .equality import start_algebra
 from .voting import Completion, Vote, completion_text, majority_vote
 
 
@@ -57,7 +58,7 @@ class MajorityVoteReward:
         soft: bool = False,
         num_votes: int | None = None,
     ):
-        answer_kind(answer_type)  # raises if there is no such type
+        _prepare(answer_type)
         for name, number in (("num_generations", num_generations), ("num_votes", num_votes)):
             if number is not None and number < 1:
                 raise ValueError(f"{name} is {number}, but a group has at least one completion.")
@@ -159,7 +160,7 @@ class GroundTruthReward:
     """
 
     def __init__(self, answer_type: AnswerType = "math"):
-        answer_kind(answer_type)  # raises if there is no such type
+        _prepare(answer_type)
         self.__name__ = type(self).__name__  # the name under which TRL logs the reward
         self.answer_type = answer_type
 
@@ -206,6 +207,13 @@ class GroundTruthReward:
         is_solution = "\\boxed" in text or "####" in text
         target = extract_answer(text, self.answer_type) if is_solution else text
         return None if target is None else float(is_equivalent(answer, target, self.answer_type))
+
+
+def _prepare(answer_type: AnswerType) -> None:
+    """Raises if there is no such type; has the worker started that its harder answers need, while the model is loaded."""
+    answer_kind(answer_type)
+    if answer_type == "math":
+        start_algebra()
 
 
 def _check_rows(name: str, rows: Sequence[Any], others: Sequence[Any]) -> None:

@@ -3,9 +3,9 @@
 Importing this module is what makes a worker slow to start, so that nothing imports it before an answer needs it.
 """
 
-import cmath
 import logging
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,9 @@ from math_verify import LatexExtractionConfig, parse, verify
 
 
 MAX_CACHED = 4096
-NUM_DIGITS = 30  # to which a number is evaluated
+NUM_DIGITS = 50  # to which a number is evaluated
+ROUNDING = Fraction(1, 10**45)  # relative size of what is left of a part that is 0
+MAX_EXPONENT = 20_000  # binary, of a value that is sent
 
 # Math-Verify warns that its own time limit is off. It is off because the process that runs this can be killed.
 for _name in ("math_verify.parser", "math_verify.grader"):
@@ -30,13 +32,13 @@ def _parsed(form: str) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def number(form: str) -> complex | None:
-    """The value of a canonical form that denotes one complex number, or None.
+def number(form: str) -> tuple[Fraction, Fraction] | None:
+    """Real and imaginary part of a canonical form that denotes one complex number, to 50 digits, or None.
 
     Example:
 
     >>> number(r"\\sqrt{16}"), number("x+1")
-    ((4+0j), None)
+    ((Fraction(4, 1), Fraction(0, 1)), None)
     """
     parsed = _parsed(form)
     if not parsed or not isinstance(parsed[0], sympy.Expr) or parsed[0].has(sympy.MatrixBase, sympy.MatrixExpr):
@@ -44,20 +46,30 @@ def number(form: str) -> complex | None:
     expression = parsed[0].xreplace({symbol: sympy.I for symbol in parsed[0].free_symbols if symbol.name == "i"})
     if expression.free_symbols:
         return None
-    value = sympy.N(expression, NUM_DIGITS, chop=True)
+    value = sympy.N(expression, NUM_DIGITS)
     if not (isinstance(value, sympy.Expr) and value.is_number and value.is_finite):
         return None
-    return _complex(value)
-
-
-def _complex(value: sympy.Expr) -> complex | None:
-    """None where a float overflows, at 10^{400}, or where all that is left of a number, 10^{-400}, is 0."""
-    try:
-        approximation = complex(value)
-    except OverflowError:
+    real, imaginary = (_fraction(part) for part in value.as_real_imag())
+    if real is None or imaginary is None:
         return None
-    is_lost = approximation == 0 and value != 0
-    return approximation if cmath.isfinite(approximation) and not is_lost else None
+    size = max(abs(real), abs(imaginary))  # a part that is mere rounding is none
+    return real * (abs(real) > ROUNDING * size), imaginary * (abs(imaginary) > ROUNDING * size)
+
+
+def _fraction(part: sympy.Expr) -> Fraction | None:
+    """Exact, unless it is so large or so small that it would not fit; 0 where SymPy found no digit that is not 0."""
+    if isinstance(part, sympy.Rational):
+        return Fraction(int(part.p), int(part.q))
+    if not isinstance(part, sympy.Float):
+        return None
+    sign, mantissa, exponent, num_bits = part._mpf_
+    if abs(exponent) > MAX_EXPONENT:
+        return None
+    return (
+        Fraction(0)
+        if num_bits <= 1 < abs(exponent) and part._prec <= 1
+        else (-1) ** sign * int(mantissa) * Fraction(2) ** exponent
+    )
 
 
 @lru_cache(maxsize=MAX_CACHED)
