@@ -176,6 +176,7 @@ def test_arguments_of_the_chat_template_reach_it_and_are_part_of_the_settings(tm
         scores[name] = {row["metric"]: row["mean"] for row in results(tmp_path / name)}
     recipe.main(["--models", "tiny", "--output_dir", str(tmp_path / "plain"), *SHORT, "--num_samples", "0"])
     assert scores["asked"] == {row["metric"]: row["mean"] for row in results(tmp_path / "plain")}
-    assert scores["not asked"]["no answer"] == 1  # the model never saw a problem
+    _, *filed = map(json.loads, (tmp_path / "not asked" / recipe.file_name(str(model)) / "laboratory.jsonl").open())
+    assert len({row["completions"][0] for row in filed}) == 1  # the model never saw a problem
     with pytest.raises(SystemExit, match=r"is of an evaluation with chat_template_kwargs"):
         recipe.main(["--models", str(model), "--output_dir", str(tmp_path / "asked"), *SHORT, "--num_samples", "0"])
