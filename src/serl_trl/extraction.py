@@ -8,12 +8,15 @@ corrects it. A number somewhere in the reasoning is never an answer, so a respon
 
 import re
 from collections.abc import Callable
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
+from .blanks import says_nothing
 from .conclusions import concluded, gives_up, is_concluding, last_sentence, line_set_apart, lone_line, value_in
 from .latex import EXACT, MAX_ANSWER_CHARS, canonical_form, rational
-from .response import boxes_of, last_boxes, response_of
-from .statements import is_complete, is_placeholder, is_unfinished, num_words, stated, statement
+from .numerals import decimal_of, plain_number
+from .response import UNFINISHED, boxes_of, closed_boxes, last_boxes, response_of
+from .statements import is_complete, is_unfinished, num_words, stated, statement
 
 
 class Found(NamedTuple):
@@ -35,7 +38,7 @@ _BOX_COMMAND = re.compile(r"\\f?boxed|\\fbox")
 
 def missing(text: str) -> Found:
     """Why there is no answer in a response that has none."""
-    is_cut_off = text.endswith("<think>") or (_BOX_COMMAND.search(text) and not boxes_of(text))
+    is_cut_off = text.endswith(UNFINISHED) or (_BOX_COMMAND.search(text) and not closed_boxes(text))
     return Found(None, "empty" if not text else "cut_off" if is_cut_off else "unmarked")
 
 
@@ -58,6 +61,8 @@ def _tidy(answer: str) -> str | None:
     """`answer` without the mark-up around it, or None if nothing is left (an empty box, a placeholder)."""
     if len(answer) > MAX_ANSWER_CHARS:
         return answer.strip() or None
+    if says_nothing(answer):
+        return None
     answer = _OUTER_SPACE.sub("", _BOLD.sub("", answer).strip())
     answer = _QUOTES.sub("", answer.strip(" \t\r\n*"))
     if math := _DELIMITERS.fullmatch(answer):
@@ -65,7 +70,7 @@ def _tidy(answer: str) -> str | None:
     elif named := _ANGLES.fullmatch(answer):
         answer = named[1].strip()
     answer = _ORDINAL.sub("", _FINAL_POINT.sub("", answer)).strip()
-    return None if is_placeholder(answer) else answer
+    return None if says_nothing(answer) else answer
 
 
 def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, str] | None:
@@ -153,8 +158,8 @@ def find_math(text: str) -> Found:
         if form == "statement" and num_words(value) > 1:
             value = value_in(value) or value  # Final Answer: The largest $n$ is 34.
         return Found(_tidy(value) or value, form)
-    if boxes_of(text):
-        return Found(None, "unmarked")  # a box with a placeholder
+    if closed_boxes(text):
+        return Found(None, "unmarked")  # a box with nothing in it, or a placeholder
     lone = _AS_FAR_AS_I_KNOW.sub("", lone_line(text) or "")
     if lone and (answer := _tidy(lone)) and (_FORMULA_ONLY.fullmatch(lone) or _is_value(answer)):
         return Found(answer, "lone")
@@ -183,15 +188,37 @@ def find_number(text: str) -> Found:
 # 1,250 or 3/4 as written; 2^3, of which only algebra knows the value
 _PLAIN_DIGITS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+(?![\d.]))?")
 _ALGEBRAIC = re.compile(r"[-\d.]+(?:\^|\*).*|.*\\(?:sqrt|pi).*")
+# a number with its separators; what stands between two of them if they are several; 2 and 1/3; a date
+_NUMERAL = re.compile(r"\d+(?:[.,'\u2019]\d+)*(?:\s?/\s?\d+)?")
+_BETWEEN_SEVERAL = re.compile(
+    r"\s*[,;&]\s*[-\u2212$\\]?\s*|[^\d=]*(?<![A-Za-z])(?:and|or|und|oder|et|ou|y|o|e|og|och|en|of|i|lub|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)(?![A-Za-z])[^\d]*"
+    r"|[^\d]*[\u3001\u548c\u6216\u8207\u4e0e\u3068\uacfc\uc640][^\d]*"
+)
+_MIXED = re.compile(r"(-?)(\d+)\s+and\s+(\d+)\s?/\s?(\d+)(?![\d/]).*", re.DOTALL)
+_DATE = re.compile(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}|\d{1,2}:\d\d(?!\d)")
 
 
 def number_in(answer: str) -> str | None:
-    """The number in an answer, behind the last equals sign if there is one."""
+    """The number in an answer, behind the last equals sign if there is one; None if there are several, or a date.
+
+    Example:
+
+    >>> [number_in(answer) for answer in ("12 apples", "1.234,50 Euro", "121 or 144", "2 and 1/3", "minus 3")]
+    ['12', '1234.50', None, '7/3', '-3']
+    """
     if rational(answer) is not None:
         return answer
     if len(answer) > MAX_ANSWER_CHARS:
         return None
-    plain = answer.rpartition("=")[2].replace(",\\!", ",").replace("\u2212", "-")
+    if mixed := _MIXED.fullmatch(answer.strip()):
+        sign, whole, top, bottom = mixed.groups()
+        return f"{sign}{int(whole) * int(bottom) + int(top)}/{bottom}"
+    plain = plain_number(answer.rpartition("=")[2].replace(",\\!", ",").replace("{,}", ","), may_be_list=False)
+    if rational(plain) is not None:
+        return plain
+    if plain == answer and _are_several(answer):
+        return None
+    plain = plain.replace("\u2212", "-")
     match = _PLAIN_DIGITS.search(plain) if plain.isascii() else None
     number = match[0].replace(",", "") if match else None
     form = canonical_form(answer)
@@ -200,3 +227,14 @@ def number_in(answer: str) -> str | None:
     value = rational(form)
     # The digits as written, unless they are only a part of the number, as in 1.5\times10^3.
     return number if value is None or (number is not None and rational(number) == value) else str(value)
+
+
+def _are_several(answer: str) -> bool:
+    """Whether an answer begins with two numbers that are different, or with digits that are none: a date."""
+    first, second = islice(chain(_NUMERAL.finditer(answer), repeat(None)), 2)
+    if first is None:
+        return False
+    if _DATE.match(answer, first.start()) or decimal_of(first[0].partition("/")[0].strip()) is None:
+        return True
+    between = answer[first.end() : second.start()] if second else ""
+    return second is not None and first[0] != second[0] and _BETWEEN_SEVERAL.fullmatch(between) is not None

@@ -1,0 +1,174 @@
+r"""Patterns of the phrases in `languages.py`: what leads to an answer, to a letter, to a conclusion, and what follows.
+
+A pattern is compiled when its language is met for the first time, and looked for only in text that holds one of its
+words: English responses pay for none of them.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from .languages import LANGUAGES, Language
+
+
+_ABC = re.compile(r"[A-Za-z\u00c0-\u1fff]")  # scripts with words apart from each other, in which a letter has cases
+_END = r"[*_)\]}\u00bb\"\u201d]{0,4}"  # of bold print around a label
+_FINAL = (  # with it an answer is called final
+    r"(?:finale?s?|final[oa]?|endg\u00fcltige|ostateczna|definitief|\u043e\u043a\u043e\u043d\u0447\u0430\u0442\u0435\u043b\u044c\u043d\u044b\u0439"
+    r"|\u0438\u0442\u043e\u0433\u043e\u0432\u044b\u0439|\u6700\u7ec8|\u6700\u7d42|\u6700\u7d42\u7684\u306a|\ucd5c\uc885|\u0905\u0902\u0924\u093f\u092e)\s{0,2}"
+)
+_NOT = (  # the answer is *not* A
+    r"(?<!\w)(?:no|non|not|nicht|kein\w{0,2}|pas|n'est|ne|n\u00e3o|nu|nie|niet|ikke|inte|ei|nem|bukan|kh\u00f4ng|de\u011fil|\u043d\u0435|\u03b4\u03b5\u03bd)(?!\w)"
+    r"|\u4e0d|\u306a\u3044|\uc544\ub2c8|\u0644\u064a\u0633|\u0646\u06c1\u06cc\u06ba|\u0646\u06cc\u0633\u062a|\u0928\u0939\u0940\u0902|\u05d0\u05d9\u05e0"
+)
+_OPENING = r"[\s*_:$({\[\"'\u201c\u300c]{0,8}"
+_CLOSING = r"[)\]*_\"'\u201d\u300d}$\s,]{0,8}"
+
+
+def _alternatives(*fields: str) -> list[str]:
+    """The words of fields of the table, composed and decomposed, the longest first."""
+    words = {word for field in fields for word in field.split("|") if word}
+    return sorted(words | {unicodedata.normalize("NFD", word) for word in words}, key=lambda word: (-len(word), word))
+
+
+def any_of(*fields: str) -> str:
+    """A pattern for any of the words. Where a script puts spaces, no letter may stand beside them."""
+    words = []
+    for word in _alternatives(*fields):
+        before = r"(?<![^\W\d_])" if _is_cased(word[0]) else ""
+        after = r"(?![^\W\d_])" if _is_cased(word[-1]) else ""
+        words.append(before + re.escape(word) + after)
+    return rf"(?:{'|'.join(words)})" if words else r"(?!)"
+
+
+def _is_cased(char: str) -> bool:
+    return char.lower() != char.upper()
+
+
+# The answer --------------------------------------------------------------------------------------------------------
+
+_KEYS = {row.code: tuple(_alternatives(row.answers, row.results)) for row in LANGUAGES}
+_ENGLISH = {"option", "letter", "item", "proposition", "variant", "alternative", "is correct"}
+_OPTION_KEYS = {
+    row.code: tuple(
+        word
+        for word in _alternatives(row.options, row.correct)
+        if (len(word) > 3 or not word.isascii()) and word not in _ENGLISH
+    )
+    for row in LANGUAGES
+}
+
+
+def _least(keys: set[str]) -> tuple[str, ...]:
+    """The keys that hold no other of them: a text holds one of these if it holds any."""
+    return tuple(sorted(key for key in keys if not any(other in key for other in keys - {key})))
+
+
+_ASCII_KEYS = _least({key for keys in _KEYS.values() for key in keys if key.isascii()})
+_ASCII_OPTION_KEYS = _least({key for keys in _OPTION_KEYS.values() for key in keys if key.isascii()})
+
+
+def languages_in(text: str) -> list[Language]:
+    """The languages, other than English, in which `text`, in lower case, may say what the answer is.
+
+    Example:
+
+    >>> [language.code for language in languages_in("die antwort ist 12.")], languages_in("the answer is 12.")
+    (['de'], [])
+    """
+    if text.isascii() and not any(key in text for key in _ASCII_KEYS):
+        return []
+    return [row for row in LANGUAGES if any(key in text for key in _KEYS[row.code])]
+
+
+@lru_cache(maxsize=None)
+def lead_of(language: Language) -> re.Pattern[str]:
+    """What leads to an answer in a language: "la respuesta es", "Antwort:"; group `final` if it is called final."""
+    between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d]){{0,40}}?"
+    verb = any_of(language.verbs)
+    value = r"(?=[*_$\\(\s\"\u201c\u300c-]{0,8}\d)"  # Vastaus 12
+    return re.compile(
+        rf"(?P<final>{_FINAL})?(?:{any_of(language.answers)}"
+        rf"(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s)|{_END}{value})"
+        rf"|{any_of(language.results)}(?:{between}{verb}|{_END}\s{{0,2}}[:=]?{value})"
+        rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{any_of(language.answers)}{_END}(?:\s{{0,2}}:|(?=\s+\S)))",  # ist die Antwort 12
+        re.IGNORECASE,
+    )
+
+
+# Labels alone are placeholders: \boxed{Antwort}
+LABELS = frozenset(word for row in LANGUAGES for word in _alternatives(row.answers, row.results))
+
+# What ends a sentence behind a value, and only there: 12です。
+TAIL = re.compile(rf"[\s*\"$}})]{{0,4}}{any_of(*(row.tails for row in LANGUAGES))}[\s.!*\u3002\u0964]*(?:\n|$)")
+
+_MARKS = re.compile(r"[\W\d]{0,20}")
+
+
+@lru_cache(maxsize=None)
+def _therefore(*languages: Language) -> re.Pattern[str]:
+    return re.compile(any_of(*(language.therefore for language in languages)), re.IGNORECASE)
+
+
+def language_of_conclusion(sentence: str) -> Language | None:
+    """The language, other than English, in which a sentence begins as a conclusion does.
+
+    Example:
+
+    >>> language_of_conclusion("Por lo tanto, tiene 12 manzanas.").code
+    'es'
+    """
+    marks = _MARKS.match(sentence)
+    start = marks.end() if marks else 0
+    if not _therefore(*LANGUAGES).match(sentence, start):
+        return None
+    return next((row for row in LANGUAGES if _therefore(row).match(sentence, start)), None)
+
+
+# The letter of a choice --------------------------------------------------------------------------------------------
+
+# (B), B, and no word that begins with it
+_LETTER = r"\(?([A-J])(?![A-Za-z\d_'-])\)?"
+
+
+def languages_of_choice(text: str) -> list[Language]:
+    """The languages, other than English, in which `text`, in lower case, may say which choice is right."""
+    if text.isascii() and not any(key in text for key in _ASCII_KEYS + _ASCII_OPTION_KEYS):
+        return []
+    return [row for row in LANGUAGES if any(key in text for key in _KEYS[row.code] + _OPTION_KEYS[row.code])]
+
+
+@lru_cache(maxsize=None)
+def option_of(language: Language) -> re.Pattern[str]:
+    """What may stand between the verb and the letter: "la opción"; matches nothing where nothing does."""
+    noun = rf"{any_of(language.options, language.answers)}"
+    return re.compile(
+        rf"(?:{_OPENING}{noun}(?={_OPENING}(?-i:[A-J](?![^\W\d_]))|{_OPENING}{noun})){{0,3}}", re.IGNORECASE
+    )
+
+
+def _nouns(language: Language) -> str:
+    """What a letter is called; not the articles before it."""
+    words = language.options.split("|") + language.answers.split("|")
+    return any_of(*(word for word in words if len(word) > 2 or not word.isascii()))
+
+
+@lru_cache(maxsize=None)
+def choice_lead_of(language: Language) -> re.Pattern[str]:
+    """What leads to a letter with a verb or a colon: "la opción correcta es"."""
+    between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d]){{0,40}}?"
+    verb = any_of(language.verbs)
+    return re.compile(
+        rf"{_nouns(language)}(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s))"
+        rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{_nouns(language)}{_END}(?:\s{{0,2}}:|(?=\s+\S))",
+        re.IGNORECASE,
+    )
+
+
+@lru_cache(maxsize=None)
+def choosing_of(language: Language) -> re.Pattern[str]:
+    """A choice without a verb before it: "B ist richtig", "Antwort B." at the end of a sentence; its letter is group 1 or 2."""
+    end = rf"{_CLOSING}(?:{any_of(language.tails)})?(?:\s{{0,2}}\$[^$\n]{{1,60}}\$)?[\s.!*\u3002\u0964]*(?:\n|\Z)"
+    return re.compile(
+        rf"(?<![A-Za-z\d'\\(]){_LETTER}{_CLOSING}(?i:{any_of(language.correct)})|(?i:{_nouns(language)}){_OPENING}{_LETTER}{end}"
+    )
