@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Faults that users and reviewers have reported, run one by one through the public API; skipped without the file."""
 
 import json

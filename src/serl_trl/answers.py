@@ -109,9 +109,7 @@ def find_answer(text: str, answer_type: AnswerType = "math") -> Found:
     >>> find_answer(r"So it is \boxed{5}."), find_answer("I do not know.")
     (Found(answer='5', form='box'), Found(answer=None, form='unmarked'))
     """
-    found = answer_kind(answer_type).find(text)
-    # whatever way it was read: mark-up without content is no answer, and would agree with itself in every vote
-    return Found(None, "unmarked") if _is_blank(found.answer, answer_type) else found
+    return answer_kind(answer_type).find(text)
 
 
 def _is_blank(answer: str | None, answer_type: AnswerType) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .extraction import Found, missing
 from .languages import Language
 from .latex import MAX_ANSWER_CHARS
-from .phrases import choice_lead_of, choosing_of, languages_of_choice, option_of
+from .phrases import JOINED_TAIL, choice_lead_of, choosing_of, languages_of_choice, option_of
 from .response import last_boxes, response_of
 from .statements import MAX_STATED_CHARS, is_taken_back
 
@@ -30,12 +30,12 @@ _CHOICE = re.compile(f"(?i:{_BEFORE_LETTER}){_LETTER}")
 _NAMES = r"(?:(?i:the|correct|right|final|best|answer|option|choice|letter|statement|is)\b[\s:.*(]*){0,8}"
 _ONE = re.compile(rf"[\s(\[*]*{_NAMES}([A-Ja-j])[\s)\]*]*")
 _ALONE = re.compile(  # (B), Option B, B. 42, B: east, B) east, B east
-    rf"[\s(\[$*\"'`]*{_NAMES}(?:([B-HJ])|([AI])(?!\s+[a-z]))(?![A-Za-z\d_'-])(?![)*\]\s]{{0,4}}{_CONNECTED}[\s(]*[A-J](?![A-Za-z]))"
+    rf"[\s(\[$*\"'`]*{_NAMES}(?:([B-HJ])|([AI])(?!\s+[a-z]))(?![A-Za-z\d_'-])(?![)*\]\s]{{0,4}}(?:{_CONNECTED}|;)[\s(]*[A-J](?![A-Za-z]))"
     r"(?=[)\]*\"'`$]{0,6}\s*(?:\Z|[).:,;]|[-\u2013\u2014]\s+|(?<=[\s)])(?:[A-Za-z]{2}|[\d$(\\])))"
 )
 _LIST = re.compile(rf"[\s(]*[A-J]\)?(?:[\s)]*(?:{_CONNECTED}|;)[\s(]*[A-J]\)?)+[\s)]*")
 _SPACING = re.compile(r"\\(?:[,;:! ]|q?quad(?![a-z]))|~")
-_COMMAND = re.compile(r"\\[A-Za-z]+|\\?[{}]")
+_COMMAND = re.compile(r"\\[A-Za-z]+|\\?[{}]|\\(?=&)")
 _FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]")
 
 # What says that it is the one --------------------------------------------------------------------------------------
@@ -110,6 +110,7 @@ def _asserted(text: str) -> re.Match[str] | None:
 
 def _asserted_in(language: Language, text: str) -> Iterator[tuple[int, re.Match[str]]]:
     """The letters that `text` says are right in another language, and where it says so."""
+    text = JOINED_TAIL.sub("", text)
     for lead in choice_lead_of(language).finditer(text):
         option = option_of(language).match(text, lead.end())
         if letter := _CHOICE.match(text, option.end() if option else lead.end()):

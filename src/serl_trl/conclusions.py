@@ -98,7 +98,7 @@ def asks(text: str) -> bool:
 
 def is_concluding(sentence: str) -> bool:
     """Whether a sentence begins as conclusions do: "Therefore", "In total", "The sum is"."""
-    return bool(_CONCLUDES.match(sentence)) or language_of_conclusion(sentence) is not None
+    return bool(_CONCLUDES.match(sentence))
 
 
 def value_in(sentence: str) -> str | None:
@@ -135,7 +135,7 @@ def concluded(text: str) -> str | None:
     if gives_up(sentence) or asks(sentence) or not is_complete(sentence):
         return None
     if _IS_WHOLE.search(sentence):
-        if _CONCLUDES.match(sentence):
+        if is_concluding(sentence):
             return value_in(sentence)
         if language := language_of_conclusion(sentence):
             value = value_in(sentence)

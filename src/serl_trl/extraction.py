@@ -8,15 +8,16 @@ corrects it. A number somewhere in the reasoning is never an answer, so a respon
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
-from .blanks import says_nothing
+from .blanks import may_be_placeholder, says_nothing
 from .conclusions import concluded, gives_up, is_concluding, last_sentence, line_set_apart, lone_line, value_in
-from .latex import EXACT, MAX_ANSWER_CHARS, canonical_form, rational
+from .latex import EXACT, MAX_ANSWER_CHARS, MAX_CACHED, canonical_form, rational
 from .numerals import decimal_of, plain_number
-from .response import UNFINISHED, boxes_of, closed_boxes, last_boxes, response_of
-from .statements import is_complete, is_unfinished, num_words, stated, statement
+from .response import UNFINISHED, closed_boxes, last_boxes, response_of
+from .statements import is_complete, is_unfinished, leads_to_answer, num_words, stated, statement
 
 
 class Found(NamedTuple):
@@ -85,6 +86,24 @@ def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[s
     return (answer, "box") if answer else None
 
 
+_CONCLUDING_WORD = re.compile(
+    r"(?:(?:Therefore|Thus|Hence|So|Finally|Then|And|It is|We get|We have)\b[,:]?\s*)+", re.IGNORECASE
+)
+
+
+def _lone(text: str) -> str:
+    """The only line of a response, unless it leads to an answer and none follows: "Therefore, ____."."""
+    line = lone_line(text) or ""
+    if line.isascii() and line.rstrip(" .")[-1:].isalnum() and not may_be_placeholder(line):
+        return line
+    rest = line
+    for lead in leads_to_answer(line):
+        rest = line[lead.end() :]
+    if word := _CONCLUDING_WORD.match(rest):
+        rest = rest[word.end() :]
+    return "" if says_nothing(rest) else line
+
+
 # One function a type -----------------------------------------------------------------------------------------------
 
 _NO_TEXT_ANSWER = re.compile(  # the answer is not ..., unknown, ____
@@ -122,7 +141,7 @@ def find_text(text: str) -> Found:
         value = _text_statement(sentence[verb.end() :])
         if value and (answer := _tidy(value)):
             return Found(answer, "conclusion")
-    lone = _IT_IS.sub("", lone_line(text) or "")
+    lone = _IT_IS.sub("", _lone(text))
     answer = _tidy(lone) if lone and num_words(lone) <= 6 and not _CLAUSE.search(lone) else None
     return Found(answer, "lone") if answer else missing(text)
 
@@ -131,7 +150,7 @@ def find_text(text: str) -> Found:
 _FORMULA_ONLY = re.compile(r"\$+[^$]+\$+\.?|\\\(.+\\\)\.?|\\\[.+\\\]\.?")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
 _SUM = re.compile(r"\d\s*=")
-_NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|\d \d")
+_NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|[^\W\d_\x00-\x7f]{2}|\d \d")
 # 17, I believe.
 _AS_FAR_AS_I_KNOW = re.compile(r",\s+I (?:believe|think|guess)\b\.?$")
 
@@ -160,7 +179,7 @@ def find_math(text: str) -> Found:
         return Found(_tidy(value) or value, form)
     if closed_boxes(text):
         return Found(None, "unmarked")  # a box with nothing in it, or a placeholder
-    lone = _AS_FAR_AS_I_KNOW.sub("", lone_line(text) or "")
+    lone = _AS_FAR_AS_I_KNOW.sub("", _lone(text))
     if lone and (answer := _tidy(lone)) and (_FORMULA_ONLY.fullmatch(lone) or _is_value(answer)):
         return Found(answer, "lone")
     if (line := line_set_apart(text)) and (answer := _tidy(line)) and _is_value(answer.rpartition("=")[2] or answer):
@@ -206,10 +225,13 @@ def number_in(answer: str) -> str | None:
     >>> [number_in(answer) for answer in ("12 apples", "1.234,50 Euro", "121 or 144", "2 and 1/3", "minus 3")]
     ['12', '1234.50', None, '7/3', '-3']
     """
+    return None if len(answer) > MAX_ANSWER_CHARS else _number_in(answer)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _number_in(answer: str) -> str | None:
     if rational(answer) is not None:
         return answer
-    if len(answer) > MAX_ANSWER_CHARS:
-        return None
     if mixed := _MIXED.fullmatch(answer.strip()):
         sign, whole, top, bottom = mixed.groups()
         return f"{sign}{int(whole) * int(bottom) + int(top)}/{bottom}"

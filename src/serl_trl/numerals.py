@@ -63,11 +63,18 @@ _WHOLE = re.compile(
     rf"(?P<before>[^\d\n\\$<>=+*/^()\[\]{{}}|A-Za-z-]{{0,12}}?)(?P<sign>[-\u2212]?)\s?(?P<money>{_CURRENCY}\s?)?(?P<sign2>[-\u2212]?)"
     rf"(?P<number>{_NUMERAL})"
     rf"(?:\s?(?P<scale>[{_UNSPACED}]|(?:{_WORDS})(?![^\W\d_]))|(?P<letter>k|K|mn|mio|M|m|bn|B|b)(?![A-Za-z]))?"
-    rf"(?P<unit>(?:\s?(?:\\?[%$]|\u20ac|[\u00a2-\u00a5\u20a0-\u20bf]))?(?:\s{{0,2}}(?:\\(?:text|mathrm|mbox)\{{[^{{}}\d\\]{{0,40}}\}}|[^\d\\{{}}<>=+*/^()\[\]|&;:,_\n{_SMALL}-]{{1,60}}))?)"
+    r"(?P<unit>(?:\s?(?:\\?[%$]|[\u00a2-\u00a5\u20a0-\u20bf]))?(?:\s{0,2}(?:\\(?:text|mathrm|mbox)\{[^{}\d\\]{0,40}\}"
+    rf"|(?:[^\d\\{{}}<>=+*/^()\[\]|&;:,_\n{_SMALL}-]|/(?=[^\W\d_])|(?<=[^\W\d_])[\u00b2\u00b3]){{1,60}}))?)"
     r"[\s.\u3002\u0964*]*"
 )
-_IS_FOREIGN = re.compile(rf"[^\W\d_\x00-\x7f\u0370-\u03ff{_SMALL}]|[\u0370-\u03ff]{{3}}")  # a letter, but no Greek one, that may be a variable
-_HALF = re.compile("半|половин|ռ|반|ครึ่ง")  # three and a half
+# a letter of any other script than the Latin; one of a Greek word, for a Greek letter alone is a variable; a unit of one sign
+_IS_FOREIGN = re.compile(
+    rf"[^\W\d_\x00-\x7f\u0370-\u03ff{_SMALL}]|[\u0370-\u03ff]{{3}}|[\u00b0\u2103\u2109\u3380-\u33df]"
+)
+_LISTED = re.compile(r"(?<=[\d)}\]$])\s*[\u3001\u548c\u6216\u4e0e\u8207\u53ca\u3068]\s*(?=[-\d(\\$])")  # 2和3
+_OPERATOR = re.compile(r"[\\{}^=+*<>_&|(\[]")
+_THIN_SPACE = re.compile(r"\\[,;: ]|~")
+_HALF = re.compile("半|половин|반|ครึ่ง")  # three and a half
 _FRACTION = re.compile(r"(\d+)\s*(?:分之|分の|분의)\s*(\d+)")  # of three parts two
 _COINS = re.compile(
     r"[\s$*]*(\d[\d,]*)\s*(?:dollars?|euros?|pounds?|rupees?|francs?)\s*(?:and|,)?\s*(\d{1,2})\s*(?:cents?|pence|paise|centimes?)[\s.*]*",
@@ -123,7 +130,8 @@ def decimal_of(numeral: str, *, has_comma: bool = False, may_be_list: bool = Fal
     if len(parts) > 1:
         separators = set(re.findall(r"\D", whole))
         is_indian = separators == {","} and _grouped(parts, is_indian=True)
-        if len({" " if re.fullmatch(_SPACE, one) else one for one in separators}) > 1 or not (is_indian or _grouped(parts)):
+        are_different = len({" " if re.fullmatch(_SPACE, one) else one for one in separators}) > 1
+        if are_different or not (is_indian or _grouped(parts)):
             return None
     return "".join(parts) + (f".{decimals}" if mark else "")
 
@@ -149,12 +157,28 @@ def plain_number(answer: str, *, has_comma: bool = False, may_be_list: bool = Tr
         return answer
     if not answer.isascii():
         answer = answer.translate(ASCII_DIGITS | ASCII_MARKS)
-        answer = _FRACTION.sub(r"\\frac{\2}{\1}", answer)
+        answer = _LISTED.sub(",", _FRACTION.sub(r"\\frac{\2}{\1}", answer))
     answer = _SPACED_SIGN.sub("-", _MINUS_WORD.sub("-", answer))
     if coins := _COINS.fullmatch(answer):
         return str(Decimal(coins[1].replace(",", "")) + Decimal(coins[2]) / 100)
-    match = _WHOLE.fullmatch(answer.strip().strip("$*").strip() if answer.count("$") > 1 else answer.strip())
-    return (_spelled(match, has_comma, may_be_list) if match else None) or answer
+    numeral = answer
+    if "\\" in answer or "{" in answer:  # 1\,234{,}5
+        numeral = _THIN_SPACE.sub(" ", answer.replace("{,}", ",").replace("\\!", ""))
+    if numeral.count("$") > 1:
+        numeral = numeral.strip().strip("$*")
+    match = _WHOLE.fullmatch(numeral.strip())
+    spelled = _spelled(match, has_comma, may_be_list) if match else None
+    return spelled or (answer if answer.isascii() else _without_unit(answer))
+
+
+def _without_unit(answer: str) -> str:
+    """A value without the unit behind it, if that is in another script and nothing before it is."""
+    end = len(answer)
+    while end and not (answer[end - 1].isdigit() or answer[end - 1] in ")]}$"):
+        end -= 1
+    value, unit = answer[:end], answer[end:]
+    is_unit = _IS_FOREIGN.search(unit) and not _HALF.search(unit) and not _OPERATOR.search(unit)
+    return value if is_unit and value and not _IS_FOREIGN.search(value) else answer
 
 
 def _spelled(match: re.Match[str], has_comma: bool, may_be_list: bool) -> str | None:
@@ -164,7 +188,7 @@ def _spelled(match: re.Match[str], has_comma: bool, may_be_list: bool) -> str | 
         return None
     is_foreign = bool(_IS_FOREIGN.search(unit))
     if not unit.isascii() and not is_foreign and not re.fullmatch(r"[\u00a2-\u00a5\u20a0-\u20bf]", unit):
-        return None  # 12α
+        return None  # 12 and a Greek letter, which is algebra
     is_list = may_be_list and not (money or unit or match["scale"])
     number = decimal_of(match["number"], has_comma=has_comma, may_be_list=is_list)
     if number is None or (match["letter"] and not money):

@@ -6,7 +6,7 @@ words: English responses pay for none of them.
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache
 
 from .languages import LANGUAGES, Language
 
@@ -59,13 +59,32 @@ _OPTION_KEYS = {
 }
 
 
-def _least(keys: set[str]) -> tuple[str, ...]:
-    """The keys that hold no other of them: a text holds one of these if it holds any."""
-    return tuple(sorted(key for key in keys if not any(other in key for other in keys - {key})))
+def _index(keys_of: dict[str, tuple[str, ...]]) -> tuple[list[str], list[tuple[str, list[Language]]]]:
+    """ASCII keys that hold no other of them, any of which a text of a language in ASCII holds; all keys with their rows."""
+    rows: dict[str, list[Language]] = {}
+    for row in LANGUAGES:
+        for key in keys_of[row.code]:
+            rows.setdefault(key, []).append(row)
+    ascii_keys = {key for key in rows if key.isascii()}
+    least = [key for key in ascii_keys if not any(other in key for other in ascii_keys - {key})]
+    return sorted(least), list(rows.items())
 
 
-_ASCII_KEYS = _least({key for keys in _KEYS.values() for key in keys if key.isascii()})
-_ASCII_OPTION_KEYS = _least({key for keys in _OPTION_KEYS.values() for key in keys if key.isascii()})
+_FOREIGN_LETTER = re.compile(r"[^\W\d_\x00-\x7f]")
+_INDEX = _index(_KEYS)
+_CHOICE_INDEX = _index({code: keys + _OPTION_KEYS[code] for code, keys in _KEYS.items()})
+
+
+def _languages(text: str, index: tuple[list[str], list[tuple[str, list[Language]]]]) -> list[Language]:
+    ascii_keys, rows = index
+    if text.isascii() or not _FOREIGN_LETTER.search(text):
+        for key in ascii_keys:  # a loop, since nearly every response comes this way
+            if key in text:
+                break
+        else:
+            return []
+    found = {row.code for key, of_key in rows if key in text for row in of_key}
+    return [row for row in LANGUAGES if row.code in found]
 
 
 def languages_in(text: str) -> list[Language]:
@@ -76,20 +95,20 @@ def languages_in(text: str) -> list[Language]:
     >>> [language.code for language in languages_in("die antwort ist 12.")], languages_in("the answer is 12.")
     (['de'], [])
     """
-    if text.isascii() and not any(key in text for key in _ASCII_KEYS):
-        return []
-    return [row for row in LANGUAGES if any(key in text for key in _KEYS[row.code])]
+    return _languages(text, _INDEX)
 
 
-@lru_cache(maxsize=None)
+@cache
 def lead_of(language: Language) -> re.Pattern[str]:
     """What leads to an answer in a language: "la respuesta es", "Antwort:"; group `final` if it is called final."""
-    between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d]){{0,40}}?"
+    between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d\\]){{0,40}}?"
     verb = any_of(language.verbs)
     value = r"(?=[*_$\\(\s\"\u201c\u300c-]{0,8}\d)"  # Vastaus 12
+    # where the verb comes last, only the value ends what leads to it
+    far = rf"|{between}{value}(?=[^\n]{{1,40}}?{any_of(language.tails)})" if language.tails else ""
     return re.compile(
         rf"(?P<final>{_FINAL})?(?:{any_of(language.answers)}"
-        rf"(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s)|{_END}{value})"
+        rf"(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s)|{_END}{value}{far})"
         rf"|{any_of(language.results)}(?:{between}{verb}|{_END}\s{{0,2}}[:=]?{value})"
         rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{any_of(language.answers)}{_END}(?:\s{{0,2}}:|(?=\s+\S)))",  # ist die Antwort 12
         re.IGNORECASE,
@@ -99,15 +118,24 @@ def lead_of(language: Language) -> re.Pattern[str]:
 # Labels alone are placeholders: \boxed{Antwort}
 LABELS = frozenset(word for row in LANGUAGES for word in _alternatives(row.answers, row.results))
 
+# A verb that an apostrophe joins to the value, as in Turkish: B'dir
+JOINED_TAIL = re.compile(
+    "|".join(re.escape(word) for word in _alternatives(*(row.tails for row in LANGUAGES)) if word.startswith("'"))
+)
 # What ends a sentence behind a value, and only there: 12です。
 TAIL = re.compile(rf"[\s*\"$}})]{{0,4}}{any_of(*(row.tails for row in LANGUAGES))}[\s.!*\u3002\u0964]*(?:\n|$)")
 
 _MARKS = re.compile(r"[\W\d]{0,20}")
 
 
-@lru_cache(maxsize=None)
-def _therefore(*languages: Language) -> re.Pattern[str]:
-    return re.compile(any_of(*(language.therefore for language in languages)), re.IGNORECASE)
+_ANY_THEREFORE = re.compile(
+    "|".join(map(re.escape, _alternatives(*(row.therefore for row in LANGUAGES)))), re.IGNORECASE
+)
+
+
+@cache
+def _therefore(language: Language) -> re.Pattern[str]:
+    return re.compile(any_of(language.therefore), re.IGNORECASE)
 
 
 def language_of_conclusion(sentence: str) -> Language | None:
@@ -120,7 +148,7 @@ def language_of_conclusion(sentence: str) -> Language | None:
     """
     marks = _MARKS.match(sentence)
     start = marks.end() if marks else 0
-    if not _therefore(*LANGUAGES).match(sentence, start):
+    if not _ANY_THEREFORE.match(sentence, start):
         return None
     return next((row for row in LANGUAGES if _therefore(row).match(sentence, start)), None)
 
@@ -133,12 +161,10 @@ _LETTER = r"\(?([A-J])(?![A-Za-z\d_'-])\)?"
 
 def languages_of_choice(text: str) -> list[Language]:
     """The languages, other than English, in which `text`, in lower case, may say which choice is right."""
-    if text.isascii() and not any(key in text for key in _ASCII_KEYS + _ASCII_OPTION_KEYS):
-        return []
-    return [row for row in LANGUAGES if any(key in text for key in _KEYS[row.code] + _OPTION_KEYS[row.code])]
+    return _languages(text, _CHOICE_INDEX)
 
 
-@lru_cache(maxsize=None)
+@cache
 def option_of(language: Language) -> re.Pattern[str]:
     """What may stand between the verb and the letter: "la opción"; matches nothing where nothing does."""
     noun = rf"{any_of(language.options, language.answers)}"
@@ -153,10 +179,10 @@ def _nouns(language: Language) -> str:
     return any_of(*(word for word in words if len(word) > 2 or not word.isascii()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def choice_lead_of(language: Language) -> re.Pattern[str]:
     """What leads to a letter with a verb or a colon: "la opción correcta es"."""
-    between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d]){{0,40}}?"
+    between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d\\]){{0,40}}?"
     verb = any_of(language.verbs)
     return re.compile(
         rf"{_nouns(language)}(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s))"
@@ -165,10 +191,12 @@ def choice_lead_of(language: Language) -> re.Pattern[str]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def choosing_of(language: Language) -> re.Pattern[str]:
-    """A choice without a verb before it: "B ist richtig", "Antwort B." at the end of a sentence; its letter is group 1 or 2."""
+    """A choice without a verb before it: "B ist richtig", or "Antwort B." at the end of a sentence."""
     end = rf"{_CLOSING}(?:{any_of(language.tails)})?(?:\s{{0,2}}\$[^$\n]{{1,60}}\$)?[\s.!*\u3002\u0964]*(?:\n|\Z)"
+    far = rf"(?:(?!{_NOT}|[A-J])[^\n.:=?!\u3002\d\\]){{0,30}}?" if language.tails else ""
     return re.compile(
-        rf"(?<![A-Za-z\d'\\(]){_LETTER}{_CLOSING}(?i:{any_of(language.correct)})|(?i:{_nouns(language)}){_OPENING}{_LETTER}{end}"
+        rf"(?:\A|\n)\W{{0,8}}(?i:{_nouns(language)}){_OPENING}([A-J])[)\].:][^\n]{{0,80}}\Z"  # Opción (C) 12 m/s
+        rf"|(?<![A-Za-z\d'\\(]){_LETTER}{_CLOSING}(?i:{any_of(language.correct)})|(?i:{_nouns(language)}{far}){_OPENING}{_LETTER}{end}"
     )

@@ -110,7 +110,7 @@ def parse_reply(reply: Reply) -> list[str]:
     if reply.is_truncated and not has_ended and is_last_open and instructions and instructions[-1] == items[-1]:
         instructions.pop()
     texts = (_without_quotes(" ".join(instruction.split())) for instruction in instructions)
-    return [text for text in texts if any(char.isalnum() for char in text) and not text.endswith((":", "："))]
+    return [text for text in texts if any(char.isalnum() for char in text) and not text.endswith((":", "\uff1a"))]
 
 
 def _own_turn(text: str) -> tuple[str, bool]:
@@ -141,13 +141,13 @@ def _items(text: str) -> tuple[list[str], bool]:
                 items.append(part)
             elif is_open:
                 items[-1] = f"{items[-1]}\n{part}".strip()
-    if marker and not marker.match(text) and (_CHATTER.match(items[0]) or items[0].endswith((":", "："))):
+    if marker and not marker.match(text) and (_CHATTER.match(items[0]) or items[0].endswith((":", "\uff1a"))):
         del items[0]
     return items, is_open
 
 
 def _announces(text: str) -> bool:
-    return text.endswith((":", "：")) and _CHATTER.match(text) is not None
+    return text.endswith((":", "\uff1a")) and _CHATTER.match(text) is not None
 
 
 def _parts(block: str, marker: re.Pattern[str] | None) -> Iterator[tuple[str, bool]]:

@@ -129,6 +129,11 @@ def _leads(text: str) -> Iterator[re.Match[str]]:
         end = start
 
 
+def leads_to_answer(line: str) -> list[re.Match[str]]:
+    """All that leads to an answer in a line, in any language, the last one last."""
+    return [lead for lead, _ in leads_in_language(line)][::-1] + [*_leads(line)][::-1]
+
+
 def leads_in_language(text: str) -> list[tuple[re.Match[str], Language]]:
     """What leads to an answer in other languages than English, the last one first."""
     found = [(lead, row) for row in languages_in(text.lower()) for lead in lead_of(row).finditer(text)]
@@ -144,7 +149,9 @@ def is_taken_back(text: str, lead: re.Match[str]) -> bool:
 
 # what may stand before the answer: **12, "12, - 12, => 12
 # (a hyphen on a line of its own begins a list; behind "is" it is the sign of a number)
-_OPENING = re.compile(r"^(?:[\s*:_`>\"'\u201c\u300c\u0983,]|(?<=\n)-(?=\s)|-(?=\s+[^\s\d$\\.])|\u2022(?=\s)|=>|\.{2,}|\u2026|\\(?=\n))+")
+_OPENING = re.compile(
+    r"^(?:[\s*:_`>\"'\u201c\u300c\u0983,]|(?<=\n)-(?=\s)|-(?=\s+[^\s\d$\\.])|\u2022(?=\s)|=>|\.{2,}|\u2026|\\(?=\n))+"
+)
 _GOES_ON = re.compile(  # nothing that would continue a list of formulas
     r"[\s.*!\u3002]*$|[\u3002\u0964\u3067\uc785\uc774]|\s+(?!and\b|or\b)[a-z(]|[.,;:!]|\s*\n"
 )
@@ -164,6 +171,8 @@ NOT_AN_ANSWER = re.compile(  # the answer is not ..., greater than 10, ____
     r"|inside|placed|looking|\([A-Z][a-z]+"
     r"|I(?=\s)|needed|required|(?:greater|less|more|larger|smaller|bigger)\s+than|at (?:least|most)|between)\b|I'm|[?_]|\\_"
 )
+
+
 def _leading_math(text: str) -> str | None:
     """The formula in dollars, `\\(` or `\\[` that `text` begins with, unless it goes on (`$2$ and $3$`)."""
     display = MATH.match(text)
@@ -244,7 +253,8 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
 def _stated_in_language(text: str, read: Callable[[str], str | None]) -> tuple[str, bool] | None:
     """As [`stated`], in other languages than English. They are looked for last: most responses are in English."""
     for lead, row in leads_in_language(text)[:MAX_LEADS]:
-        answer = read(text[lead.end() : lead.end() + MAX_ANSWER_CHARS])
+        line, *others = text[lead.end() : lead.end() + MAX_ANSWER_CHARS].split("\n")
+        answer = read("\n".join([TAIL.sub("", line), *others]))
         if answer and not says_nothing(answer):
             is_number = row.has_comma and read is statement
             return plain_number(answer, has_comma=True) if is_number else answer, bool(lead["final"])

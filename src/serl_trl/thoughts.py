@@ -22,6 +22,19 @@ _MARK = re.compile(
 )
 
 
+_WORDS = ("think", "thought", "reasoning", "reflection", "scratchpad", "monologue", "channel")
+
+
+def _may_think(text: str) -> bool:
+    """Whether it is worth looking for marks, of which most texts have none."""
+    if text.startswith("analysis") or "assistantfinal" in text:  # gpt-oss, decoded without special tokens
+        return True
+    if "<" in text or "[" in text or "\u25c1" in text:
+        lowered = text.lower()
+        return any(word in lowered for word in _WORDS)
+    return False
+
+
 class Said(NamedTuple):
     """A text without its thoughts.
 
@@ -50,7 +63,7 @@ def said_in(text: str) -> Said:
     >>> said_in("[THINK]Is it 4?").is_thinking
     True
     """
-    if not any(mark in text for mark in "<[\u25c1") and "assistantfinal" not in text:
+    if not _may_think(text):
         return Said([text], False)
     pieces: list[str] = []
     start, is_open = 0, False
@@ -80,7 +93,9 @@ _DOUBTS = re.compile(  # But wait, is; Let me double-check whether
     r"|double|check|verify|make sure|think|consider|confirm|try|go over|test|ensure|see if))",
     re.IGNORECASE,
 )
-_CONCLUDES = re.compile(r"answer|boxed|####|final|option|choice|correct", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"answer|boxed|####|final|(?:option|choice|correct)\w{0,3}\s+(?:is\b|\W{0,3}[A-J]\b(?!\s+\w))", re.IGNORECASE
+)
 _FINAL = re.compile(r"final answer", re.IGNORECASE)
 _LAST_STOP = re.compile(r".*[.!?:\n\u3002](?=\s)", re.DOTALL)
 
