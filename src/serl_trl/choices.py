@@ -35,7 +35,10 @@ _ALONE = re.compile(  # (B), Option B, B. 42, B: east, B) east, B east
 )
 _LIST = re.compile(rf"[\s(]*[A-J]\)?(?:[\s)]*(?:{_CONNECTED}|;)[\s(]*[A-J]\)?)+[\s)]*")
 _SPACING = re.compile(r"\\(?:[,;:! ]|q?quad(?![a-z]))|~")
-_COMMAND = re.compile(r"\\[A-Za-z]+|\\?[{}]|\\(?=&)")
+_COMMAND = re.compile(  # those that lay out; any other, as \\angle, is part of a formula
+    r"\\(?:text[a-z]*|math[a-z]*|boldsymbol|bm|bf|rm|it|f?boxed|fbox|[mh]box|left|right|displaystyle|[bB]igg?[lr]?|[lL]arge|LARGE|[hH]uge|emph"
+    r"|underline|ensuremath|operatorname)(?![A-Za-z])\*?|\\?[{}]|\\(?=[&$])"
+)
 _FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]")
 
 # What says that it is the one --------------------------------------------------------------------------------------
@@ -110,7 +113,7 @@ def _asserted(text: str) -> re.Match[str] | None:
 
 def _asserted_in(language: Language, text: str) -> Iterator[tuple[int, re.Match[str]]]:
     """The letters that `text` says are right in another language, and where it says so."""
-    text = JOINED_TAIL.sub("", text)
+    text = JOINED_TAIL.sub("", text)  # B'dir
     for lead in choice_lead_of(language).finditer(text):
         option = option_of(language).match(text, lead.end())
         if letter := _CHOICE.match(text, option.end() if option else lead.end()):

@@ -210,7 +210,7 @@ _ALGEBRAIC = re.compile(r"[-\d.]+(?:\^|\*).*|.*\\(?:sqrt|pi).*")
 # a number with its separators; what stands between two of them if they are several; 2 and 1/3; a date
 _NUMERAL = re.compile(r"\d+(?:[.,'\u2019]\d+)*(?:\s?/\s?\d+)?")
 _BETWEEN_SEVERAL = re.compile(
-    r"\s*[,;&]\s*[-\u2212$\\]?\s*|[^\d=]*(?<![A-Za-z])(?:and|or|und|oder|et|ou|y|o|e|og|och|en|of|i|lub|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)(?![A-Za-z])[^\d]*"
+    r"\s*[,;&]\s*[-\u2212$\\]?\s*|[^\d=]*(?<![A-Za-z])(?:and|or|und|oder|et|ou|y|o|e|og|och|en|i|lub|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)(?![A-Za-z])[^\d]*"
     r"|[^\d]*[\u3001\u548c\u6216\u8207\u4e0e\u3068\uacfc\uc640][^\d]*"
 )
 _MIXED = re.compile(r"(-?)(\d+)\s+and\s+(\d+)\s?/\s?(\d+)(?![\d/]).*", re.DOTALL)

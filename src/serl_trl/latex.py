@@ -8,7 +8,7 @@ import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 
-from .numerals import plain_number
+from .numerals import listed, plain_number
 
 
 MAX_ANSWER_CHARS = 1000  # longer answers are not even rewritten
@@ -329,7 +329,7 @@ def canonical_form(answer: str) -> str:
 def _rewritten(form: str) -> str:
     if form.isascii() and (value := rational(form)) is not None:
         return str(value)  # what all the rewriting below comes to
-    head, equals, tail = form.rpartition("=")
+    head, equals, tail = listed(form).rpartition("=")
     form = _JOINED_THOUSANDS.sub("", _ascii(head + equals + plain_number(tail)))
     if len(form) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
         return form

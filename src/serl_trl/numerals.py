@@ -44,6 +44,7 @@ _CURRENCY = (
     r"(?:(?:US|HK|AU?|CAD?|NZ|SG?|NT|R|MX|Mex|J|C)?\s?\\?\$|[\u00a2-\u00a5\u20a0-\u20bf\u09f3\u0e3f]|(?:Rs|Rp|Fr|Tk|Kr|kr|Ksh|KSh|SFr|S/)\b\.?|S/\.?"
     r"|(?:USD|EUR|GBP|INR|CHF|CNY|RMB|JPY|KRW|RUB|BRL|MXN|AUD|CAD|NZD|SGD|HKD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|VND|IDR|MYR|PHP|THB|ZAR|NGN|KES|PKR|BDT|RM)\b)"
 )
+_MONEY = re.compile(_CURRENCY)
 _SPACE = r"[ \u00a0\u202f\u2009]"
 _NUMERAL = rf"(?:\d+(?:[.,'\u2019]\d+|{_SPACE}\d{{3}}(?!\d))*|[.,]\d+)"
 # 3.5k, 1.2M: of money only; 12万, 3 lakh, 5 Millionen
@@ -65,13 +66,16 @@ _WHOLE = re.compile(
     rf"(?:\s?(?P<scale>[{_UNSPACED}]|(?:{_WORDS})(?![^\W\d_]))|(?P<letter>k|K|mn|mio|M|m|bn|B|b)(?![A-Za-z]))?"
     r"(?P<unit>(?:\s?(?:\\?[%$]|[\u00a2-\u00a5\u20a0-\u20bf]))?(?:\s{0,2}(?:\\(?:text|mathrm|mbox)\{[^{}\d\\]{0,40}\}"
     rf"|(?:[^\d\\{{}}<>=+*/^()\[\]|&;:,_\n{_SMALL}-]|/(?=[^\W\d_])|(?<=[^\W\d_])[\u00b2\u00b3]){{1,60}}))?)"
-    r"[\s.\u3002\u0964*]*"
+    r"(?:/-)?[\s.\u3002\u0964*]*"
 )
 # a letter of any other script than the Latin; one of a Greek word, for a Greek letter alone is a variable; a unit of one sign
 _IS_FOREIGN = re.compile(
     rf"[^\W\d_\x00-\x7f\u0370-\u03ff{_SMALL}]|[\u0370-\u03ff]{{3}}|[\u00b0\u2103\u2109\u3380-\u33df]"
 )
-_LISTED = re.compile(r"(?<=[\d)}\]$])\s*[\u3001\u548c\u6216\u4e0e\u8207\u53ca\u3068]\s*(?=[-\d(\\$])")  # 2和3
+_LISTED = re.compile(  # 2和3; 5 und 7; x=2 或 x=3
+    r"(?<=[\d)}\]$])(?:\s*[\u3001\u548c\u6216\u4e0e\u8207\u53ca\u3068]\s*|\s+(?:und|oder|et|ou|y|o|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|lub|en|og|och"
+    r"|eller|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)\s+)(?=[-\d(\\$]|[a-z]\s?=)"
+)
 _OPERATOR = re.compile(r"[\\{}^=+*<>_&|(\[]")
 _THIN_SPACE = re.compile(r"\\[,;: ]|~")
 _HALF = re.compile("半|половин|반|ครึ่ง")  # three and a half
@@ -157,7 +161,7 @@ def plain_number(answer: str, *, has_comma: bool = False, may_be_list: bool = Tr
         return answer
     if not answer.isascii():
         answer = answer.translate(ASCII_DIGITS | ASCII_MARKS)
-        answer = _LISTED.sub(",", _FRACTION.sub(r"\\frac{\2}{\1}", answer))
+        answer = _FRACTION.sub(r"\\frac{\2}{\1}", answer)
     answer = _SPACED_SIGN.sub("-", _MINUS_WORD.sub("-", answer))
     if coins := _COINS.fullmatch(answer):
         return str(Decimal(coins[1].replace(",", "")) + Decimal(coins[2]) / 100)
@@ -169,6 +173,17 @@ def plain_number(answer: str, *, has_comma: bool = False, may_be_list: bool = Tr
     match = _WHOLE.fullmatch(numeral.strip())
     spelled = _spelled(match, has_comma, may_be_list) if match else None
     return spelled or (answer if answer.isascii() else _without_unit(answer))
+
+
+def listed(answer: str) -> str:
+    """An answer with a comma for each "and" or "or", in other languages than English, between two values.
+
+    Example:
+
+    >>> listed("5 und 7"), listed("x = 2 ou x = 3")
+    ('5, 7', 'x = 2, x = 3')
+    """
+    return _LISTED.sub(", ", answer)
 
 
 def _without_unit(answer: str) -> str:
@@ -198,5 +213,5 @@ def _spelled(match: re.Match[str], has_comma: bool, may_be_list: bool) -> str | 
         number = format(Decimal(number).scaleb(power), "f")
         number = number.rstrip("0").rstrip(".") if "." in number else number
     sign = "-" if match["sign"] or match["sign2"] else ""
-    is_dropped = is_foreign or not unit.isascii() or unit in ("$", "\\$")
+    is_dropped = is_foreign or not unit.isascii() or _MONEY.fullmatch(unit)
     return f"{sign}{number}" + ("" if is_dropped else match["unit"])
