@@ -29,7 +29,7 @@ SOMETHING.remove("5=")  # a sum without its result
 
 TEMPLATES = [
     *("@", "The answer is @.", "The final answer is $@$.", "Answer: @", "**Answer:** @", "**Final Answer**\n\n@", "#### @"),
-    *("3 + 4 = 7. Therefore, @.", "Therefore, the total is @.", "@ is the answer.", "<answer>@</answer>", "Answer:\n$$\n@\n$$"),
+    *("3 + 4 = 7. Therefore, @.", "Therefore, the total is @.", "So @.", "@ is the answer.", "<answer>@</answer>", "Answer:\n$$\n@\n$$"),
     *("\u7b54\u6848\u662f@\u3002", "Respuesta: @", "Thus, $x = @$.", "So the answer is **@**", r"Hence the answer is \(@\)", r"\[ @ \]"),
 ]  # fmt: skip
 

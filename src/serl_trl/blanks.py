@@ -1,7 +1,7 @@
 r"""Mark-up without content: what stands where an answer should, and says nothing.
 
-`\boxed{}`, `\boxed{\text{ }}`, `$$`, `**`, `\frac{}{}`, `___`, `...`, `?`, `\square`, "[insert answer]", "<answer>". None of it is
-an answer in any type: a policy that learns to box nothing would agree with itself in every vote.
+`\boxed{}`, `\boxed{\text{ }}`, `$$`, `**`, `\frac{}{}`, `___`, `...`, `?`, `\square`, "[insert answer]", "<answer>". None of
+it is an answer in any type: a policy that learns to box nothing would agree with itself in every vote.
 """
 
 import re
@@ -14,15 +14,22 @@ _MAX_CHARS = 400  # what is longer holds something
 _EMPTY_SET = re.compile(r"\\\{\s*\\\}|\\left\\\{\s*\\right\\\}")
 _WITHOUT_CONTENT = re.compile(  # commands and characters that lay out, join or hold something else
     r"\\(?:begin|end)\s?\{[^{}]{0,20}\}(?:\[[^\[\]]{0,10}\]|\{[clr|@!. ]{1,20}\})?"
-    r"|\\(?:h|v)?(?:phantom|space|skip)\*?\s?(?:\{[^{}]{0,80}\})?|\\(?:rule|raisebox|vspace)(?:\[[^\[\]]{0,20}\])?(?:\{[^{}]{0,20}\}){0,2}"
+    r"|\\(?:h|v)?(?:phantom|space|skip)\*?\s?(?:\{[^{}]{0,80}\})?|\\(?:rule|raisebox"
+    r"|vspace)(?:\[[^\[\]]{0,20}\])?(?:\{[^{}]{0,20}\}){0,2}"
     r"|\\(?:text)?color(?:box)?\s?\{[^{}]{0,20}\}|\\(?:label|tag|ref)\*?\{[^{}]{0,40}\}"
-    r"|\\(?:f?boxed|fbox|framebox|mbox|hbox|text[a-z]{0,6}|math(?:rm|bf|it|sf|tt|cal|frak|scr|bb|bin|rel|op|ord|open|close|normal)|emph|bm|boldsymbol|pmb"
-    r"|operatorname|underline|overline|underbrace|overbrace|vec|hat|widehat|bar|tilde|dot|ddot|overrightarrow|cancel|ensuremath|centering|left|right"
-    r"|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|[dtc]?frac|sqrt|[dt]?binom|substack|stackrel|overset|underset|tiny|small|normalsize"
-    r"|large|Large|LARGE|huge|Huge|bf|it|rm|sf|tt|quad|qquad|enspace|enskip|thinspace|medspace|thickspace|negthinspace|nobreakspace|hfill|hline|newline|linebreak"
-    r"|noindent|par|[lcdvxi]?dots[bcmoi]?|ldotp|cdotp?|colon|square|Box|blacksquare|boxempty|checkbox|circ|degree|blank|null|relax|limits|nolimits|strut|space|nonumber"
+    r"|\\(?:f?boxed|fbox|framebox|mbox|hbox|text[a-z]{0,6}|math(?:rm|bf|it|sf|tt|cal|frak|scr|bb|bin|rel|op|ord|open"
+    r"|close|normal)|emph|bm|boldsymbol|pmb"
+    r"|operatorname|underline|overline|underbrace|overbrace|vec|hat|widehat|bar|tilde|dot|ddot|overrightarrow|cancel"
+    r"|ensuremath|centering|left|right"
+    r"|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|[dtc]?frac|sqrt|[dt]?binom|substack|stackrel|overset"
+    r"|underset|tiny|small|normalsize"
+    r"|large|Large|LARGE|huge|Huge|bf|it|rm|sf|tt|quad|qquad|enspace|enskip|thinspace|medspace|thickspace"
+    r"|negthinspace|nobreakspace|hfill|hline|newline|linebreak"
+    r"|noindent|par|[lcdvxi]?dots[bcmoi]?|ldotp|cdotp?|colon|square|Box|blacksquare|boxempty|checkbox|circ|degree"
+    r"|blank|null|relax|limits|nolimits|strut|space|nonumber"
     r"|vert|Vert|lvert|rvert|lbrace|rbrace|lbrack|rbrack|textunderscore|textellipsis|underscore)(?![A-Za-z])"
-    r"|\\[\\ ,;:!.%$#&_()\[\]{}|/>-]|&nbsp;|</?(?:final_?)?answer>|</?(?:b|i|u|p|br|hr|em|strong|span|div|center|sub|sup|code|pre|boxed)\s?/?>|<!--.{0,80}?-->"
+    r"|\\[\\ ,;:!.%$#&_()\[\]{}|/>-]|&nbsp;|</?(?:final_?)?answer>|</?(?:b|i|u|p|br|hr|em|strong|span|div|center|sub"
+    r"|sup|code|pre|boxed)\s?/?>|<!--.{0,80}?-->"
     r"|[\s\\{}()\[\]$_*~.,;:!?'\"`#|/&^%@\u2013\u2014\u2015\u2026\u22ef\u00b7\u2022\u2019\u2018\u201c\u201d\u00ab\u00bb\u2039\u203a\u3001\u3002\u300c-\u300f\u3010\u3011\u25a0-\u25a3"
     r"\u2610-\u2612\u2b1c\u25fb\u25fc\u25fd\u25fe\u00bf\u00a1\u060c\u061f\u061b\u0964\u00b0\u20ac\u00a3\u00a5\u200b-\u200f\u2060\ufeff\u00ad\uff01-\uff0f\uff1a-\uff1b\uff1f\uff3b-\uff40\uff5b\uff5d]"
 )
@@ -30,14 +37,19 @@ _RULES = re.compile(r"[-\u2212+=<>]{2,}|[-\u2212]")  # a line drawn, or an arrow
 
 _ANSWER = r"(?:answers?|ans|results?|solutions?)"
 _WORDS = re.compile(  # your final answer here
-    rf"(?:(?:please|insert|enter|put|write|type|fill in|place|add|give|state|provide|box|replace with|is|the|a|an|your|my|our|final|correct|right|numerical|numeric|exact|boxed"
-    rf"|computed|calculated|simplified|single|only|number|integer|value|letter|option|choice|expression)\s+){{0,6}}{_ANSWER}(?:\s+(?:goes?|is|in|for|to|as|the|a|here|below|above|box|this"
-    rf"|question|problem|value|number|letter|only|text|an?|integer|decimal|fraction|expression|option|choice|simplest|form))*"
-    r"|(?:your|insert|enter|put|write|fill)\b[\w\s]{0,40}\bhere|tbd|todo|tba|placeholder|fill (?:me )?in|blank|empty|x{3,6}",
+    rf"(?:(?:please|insert|enter|put|write|type|fill in|place|add|give|state|provide|box|replace with|is|the|a|an"
+    rf"|your|my|our|final|correct|right|numerical|numeric|exact|boxed"
+    rf"|computed|calculated|simplified|single|only|number|integer|value|letter|option|choice"
+    rf"|expression)\s+){{0,6}}{_ANSWER}(?:\s+(?:goes?|is|in|for|to|as|the|a|here|below|above|box|this"
+    rf"|question|problem|value|number|letter|only|text|an?|integer|decimal|fraction|expression|option|choice|simplest"
+    rf"|form))*"
+    r"|(?:your|insert|enter|put|write|fill)\b[\w\s]{0,40}\bhere|tbd|todo|tba|placeholder|fill (?:me )?in|blank|empty"
+    r"|x{3,6}",
     re.IGNORECASE,
 )
 _HELD_WORDS = re.compile(  # <number>, [your value], {final_answer}
-    rf"(?:[\w\s/]{{0,30}}\b)?(?:{_ANSWER}|values?|numbers?|integers?|letters?|options?|choices?|expressions?|formulas?|blank|here|your|final|insert|enter|fill|input"
+    rf"(?:[\w\s/]{{0,30}}\b)?(?:{_ANSWER}|values?|numbers?|integers?|letters?|options?|choices?|expressions?"
+    rf"|formulas?|blank|here|your|final|insert|enter|fill|input"
     r"|output|placeholder|text|todo|tbd|math|latex|content|variable|response|equation)(?:\b[\w\s/]{0,30})?",
     re.IGNORECASE,
 )

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from .extraction import Found, missing
 from .languages import Language
 from .latex import MAX_ANSWER_CHARS
-from .phrases import JOINED_TAIL, choice_lead_of, choosing_of, languages_of_choice, option_of
+from .phrases import AND_OR, AND_OR_SIGNS, JOINED_TAIL, choice_lead_of, choosing_of, languages_of_choice, option_of
 from .response import last_boxes, response_of
 from .statements import MAX_STATED_CHARS, is_taken_back
 
 
 # A letter ----------------------------------------------------------------------------------------------------------
 
-_CONNECTED = r"(?:(?:,|/|&|\+|\u3001)\s*(?:and |or )?|(?<=[\s)*])(?:and|or|und|oder|et|ou|y|o|e|i|en|of|och|eller|ve|veya|dan|atau|v\u00e0|ho\u1eb7c|\u0438|\u0438\u043b\u0438)\s+|[\u548c\u6216\u8207\u4e0e\u3068\uacfc\uc640]\s?)"
+_CONNECTED = rf"(?:(?:,|/|&|\+)\s*(?:and |or )?|(?<=[\s)*])(?:and|or|e|i|{AND_OR})\s+|{AND_OR_SIGNS}\s?)"
 # (b), B, A unless a word follows (A lot of), b at the end or before a point; not one of a list (A and C)
 _LETTER = (
     r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"

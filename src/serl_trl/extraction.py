@@ -16,6 +16,7 @@ from .blanks import may_be_placeholder, says_nothing
 from .conclusions import concluded, gives_up, is_concluding, last_sentence, line_set_apart, lone_line, value_in
 from .latex import EXACT, MAX_ANSWER_CHARS, MAX_CACHED, canonical_form, rational
 from .numerals import decimal_of, plain_number
+from .phrases import AND_OR, AND_OR_SIGNS
 from .response import UNFINISHED, closed_boxes, last_boxes, response_of
 from .statements import is_complete, is_unfinished, leads_to_answer, num_words, stated, statement
 
@@ -94,7 +95,8 @@ _CONCLUDING_WORD = re.compile(
 def _lone(text: str) -> str:
     """The only line of a response, unless it leads to an answer and none follows: "Therefore, ____."."""
     line = lone_line(text) or ""
-    if line.isascii() and line.rstrip(" .")[-1:].isalnum() and not may_be_placeholder(line):
+    ends_with_word = line.isascii() and line.rstrip(" .")[-1:].isalnum()
+    if ends_with_word and not may_be_placeholder(line) and not _CONCLUDING_WORD.match(line):
         return line
     rest = line
     for lead in leads_to_answer(line):
@@ -210,8 +212,7 @@ _ALGEBRAIC = re.compile(r"[-\d.]+(?:\^|\*).*|.*\\(?:sqrt|pi).*")
 # a number with its separators; what stands between two of them if they are several; 2 and 1/3; a date
 _NUMERAL = re.compile(r"\d+(?:[.,'\u2019]\d+)*(?:\s?/\s?\d+)?")
 _BETWEEN_SEVERAL = re.compile(
-    r"\s*[,;&]\s*[-\u2212$\\]?\s*|[^\d=]*(?<![A-Za-z])(?:and|or|und|oder|et|ou|y|o|e|og|och|en|i|lub|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)(?![A-Za-z])[^\d]*"
-    r"|[^\d]*[\u3001\u548c\u6216\u8207\u4e0e\u3068\uacfc\uc640][^\d]*"
+    rf"\s*[,;&]\s*[-\u2212$\\]?\s*|[^\d=]*(?<![A-Za-z])(?:and|or|{AND_OR})(?![A-Za-z])[^\d]*|[^\d]*{AND_OR_SIGNS}[^\d]*"
 )
 _MIXED = re.compile(r"(-?)(\d+)\s+and\s+(\d+)\s?/\s?(\d+)(?![\d/]).*", re.DOTALL)
 _DATE = re.compile(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}|\d{1,2}:\d\d(?!\d)")

@@ -17,7 +17,7 @@ import re
 from decimal import Decimal
 
 from .languages import LANGUAGES
-from .phrases import any_of
+from .phrases import AND_OR, AND_OR_SIGNS, any_of
 
 
 MAX_NUMERAL_CHARS = 300
@@ -35,14 +35,17 @@ ASCII_MARKS = {0x066B: ".", 0x066C: ",", 0x060C: ",", 0x066A: "%", 0x061B: ";", 
 # The parts of a number ---------------------------------------------------------------------------------------------
 
 _MINUS_WORD = re.compile(
-    rf"\A[\s$*(]{{0,4}}(?:\\text\w{{0,2}}\{{\s*)?(?:negative|minus|{any_of(*(row.minus for row in LANGUAGES))})\s*\}}?\s*"
+    rf"\A[\s$*(]{{0,4}}(?:\\text\w{{0,2}}\{{\s*)?(?:negative|minus"
+    rf"|{any_of(*(row.minus for row in LANGUAGES))})\s*\}}?\s*"
     r"(?=[\d\\$.\u20ac\u00a3])",
     re.IGNORECASE,
 )
 _SPACED_SIGN = re.compile(r"\A\s*[-\u2212]\s+(?=[\d\\$.])")
 _CURRENCY = (
-    r"(?:(?:US|HK|AU?|CAD?|NZ|SG?|NT|R|MX|Mex|J|C)?\s?\\?\$|[\u00a2-\u00a5\u20a0-\u20bf\u09f3\u0e3f]|(?:Rs|Rp|Fr|Tk|Kr|kr|Ksh|KSh|SFr|S/)\b\.?|S/\.?"
-    r"|(?:USD|EUR|GBP|INR|CHF|CNY|RMB|JPY|KRW|RUB|BRL|MXN|AUD|CAD|NZD|SGD|HKD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|VND|IDR|MYR|PHP|THB|ZAR|NGN|KES|PKR|BDT|RM)\b)"
+    r"(?:(?:US|HK|AU?|CAD?|NZ|SG?|NT|R|MX|Mex|J|C)?\s?\\?\$|[\u00a2-\u00a5\u20a0-\u20bf\u09f3\u0e3f]|(?:Rs|Rp|Fr|Tk"
+    r"|Kr|kr|Ksh|KSh|SFr|S/)\b\.?|S/\.?"
+    r"|(?:USD|EUR|GBP|INR|CHF|CNY|RMB|JPY|KRW|RUB|BRL|MXN|AUD|CAD|NZD|SGD|HKD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|VND|IDR|MYR"
+    r"|PHP|THB|ZAR|NGN|KES|PKR|BDT|RM)\b)"
 )
 _MONEY = re.compile(_CURRENCY)
 _SPACE = r"[ \u00a0\u202f\u2009]"
@@ -50,12 +53,18 @@ _NUMERAL = rf"(?:\d+(?:[.,'\u2019]\d+|{_SPACE}\d{{3}}(?!\d))*|[.,]\d+)"
 # 3.5k, 1.2M: of money only; 12万, 3 lakh, 5 Millionen
 _LETTER_SCALES = {"k": 3, "K": 3, "m": 6, "M": 6, "mn": 6, "mio": 6, "B": 9, "bn": 9, "b": 9}
 _SCALES = {
-    "lakh": 5, "lakhs": 5, "lac": 5, "crore": 7, "crores": 7, "लाख": 5, "करोड़": 7, "হাজার": 3, "লক্ষ": 5, "কোটি": 7, "हज़ार": 3, "हजार": 3,
-    "万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "тыс.": 3, "тысяч": 3, "тысячи": 3, "тысяча": 3, "млн": 6, "миллионов": 6,
-    "миллиона": 6, "миллион": 6, "млрд": 9, "миллиардов": 9, "миллиарда": 9, "Tausend": 3, "tausend": 3, "Millionen": 6, "Million": 6, "Mio.": 6,
-    "Milliarden": 9, "Milliarde": 9, "Mrd.": 9, "mil": 3, "millones": 6, "millón": 6, "milhões": 6, "milhão": 6, "bilhões": 9, "mille": 3, "millions": 6,
-    "milliards": 9, "milliard": 9, "milioni": 6, "milione": 6, "miliardi": 9, "triệu": 6, "nghìn": 3, "ngàn": 3, "tỷ": 9, "ribu": 3, "juta": 6,
-    "bin": 3, "milyon": 6, "milyar": 9, "ألف": 3, "مليون": 6, "هزار": 3, "میلیون": 6, "ہزار": 3, "لاکھ": 5, "کروڑ": 7, "หมื่น": 4, "แสน": 5, "ล้าน": 6,
+    "lakh": 5, "lakhs": 5, "lac": 5, "crore": 7, "crores": 7, "लाख": 5, "करोड़": 7, "হাজার": 3, "লক্ষ": 5, "কোটি": 7,
+    "हज़ार": 3, "हजार": 3,
+    "万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "тыс.": 3, "тысяч": 3, "тысячи": 3, "тысяча": 3, "млн": 6,
+    "миллионов": 6,
+    "миллиона": 6, "миллион": 6, "млрд": 9, "миллиардов": 9, "миллиарда": 9, "Tausend": 3, "tausend": 3,
+    "Millionen": 6, "Million": 6, "Mio.": 6,
+    "Milliarden": 9, "Milliarde": 9, "Mrd.": 9, "mil": 3, "millones": 6, "millón": 6, "milhões": 6, "milhão": 6,
+    "bilhões": 9, "mille": 3, "millions": 6,
+    "milliards": 9, "milliard": 9, "milioni": 6, "milione": 6, "miliardi": 9, "triệu": 6, "nghìn": 3, "ngàn": 3,
+    "tỷ": 9, "ribu": 3, "juta": 6,
+    "bin": 3, "milyon": 6, "milyar": 9, "ألف": 3, "مليون": 6, "هزار": 3, "میلیون": 6, "ہزار": 3, "لاکھ": 5,
+    "کروڑ": 7, "หมื่น": 4, "แสน": 5, "ล้าน": 6,
 }  # fmt: skip
 _UNSPACED = "万萬만亿億억"  # a unit may follow at once: 12万元
 _WORDS = "|".join(sorted(map(re.escape, set(_SCALES) - set(_UNSPACED)), key=lambda word: (-len(word), word)))
@@ -73,15 +82,15 @@ _IS_FOREIGN = re.compile(
     rf"[^\W\d_\x00-\x7f\u0370-\u03ff{_SMALL}]|[\u0370-\u03ff]{{3}}|[\u00b0\u2103\u2109\u3380-\u33df]"
 )
 _LISTED = re.compile(  # 2和3; 5 und 7; x=2 或 x=3
-    r"(?<=[\d)}\]$])(?:\s*[\u3001\u548c\u6216\u4e0e\u8207\u53ca\u3068]\s*|\s+(?:und|oder|et|ou|y|o|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|lub|en|og|och"
-    r"|eller|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)\s+)(?=[-\d(\\$]|[a-z]\s?=)"
+    rf"(?<=[\d)}}\]$])(?:\s*{AND_OR_SIGNS}\s*|\s+{AND_OR}\s+)(?=[-\d(\\$]|[a-z]\s?=)"
 )
 _OPERATOR = re.compile(r"[\\{}^=+*<>_&|(\[]")
 _THIN_SPACE = re.compile(r"\\[,;: ]|~")
 _HALF = re.compile("半|половин|반|ครึ่ง")  # three and a half
 _FRACTION = re.compile(r"(\d+)\s*(?:分之|分の|분의)\s*(\d+)")  # of three parts two
 _COINS = re.compile(
-    r"[\s$*]*(\d[\d,]*)\s*(?:dollars?|euros?|pounds?|rupees?|francs?)\s*(?:and|,)?\s*(\d{1,2})\s*(?:cents?|pence|paise|centimes?)[\s.*]*",
+    r"[\s$*]*(\d[\d,]*)\s*(?:dollars?|euros?|pounds?|rupees?|francs?)\s*(?:and|,)?\s*(\d{1,2})\s*(?:cents?|pence"
+    r"|paise|centimes?)[\s.*]*",
     re.IGNORECASE,
 )
 

@@ -14,15 +14,24 @@ from .languages import LANGUAGES, Language
 _ABC = re.compile(r"[A-Za-z\u00c0-\u1fff]")  # scripts with words apart from each other, in which a letter has cases
 _END = r"[*_)\]}\u00bb\"\u201d]{0,4}"  # of bold print around a label
 _FINAL = (  # with it an answer is called final
-    r"(?:finale?s?|final[oa]?|endg\u00fcltige|ostateczna|definitief|\u043e\u043a\u043e\u043d\u0447\u0430\u0442\u0435\u043b\u044c\u043d\u044b\u0439"
-    r"|\u0438\u0442\u043e\u0433\u043e\u0432\u044b\u0439|\u6700\u7ec8|\u6700\u7d42|\u6700\u7d42\u7684\u306a|\ucd5c\uc885|\u0905\u0902\u0924\u093f\u092e)\s{0,2}"
+    r"(?:finale?s?|final[oa]?|endg\u00fcltige|ostateczna|definitief"
+    r"|\u043e\u043a\u043e\u043d\u0447\u0430\u0442\u0435\u043b\u044c\u043d\u044b\u0439"
+    r"|\u0438\u0442\u043e\u0433\u043e\u0432\u044b\u0439|\u6700\u7ec8|\u6700\u7d42|\u6700\u7d42\u7684\u306a"
+    r"|\ucd5c\uc885|\u0905\u0902\u0924\u093f\u092e)\s{0,2}"
 )
 _NOT = (  # the answer is *not* A
-    r"(?<!\w)(?:no|non|not|nicht|kein\w{0,2}|pas|n'est|ne|n\u00e3o|nu|nie|niet|ikke|inte|ei|nem|bukan|kh\u00f4ng|de\u011fil|\u043d\u0435|\u03b4\u03b5\u03bd)(?!\w)"
-    r"|\u4e0d|\u306a\u3044|\uc544\ub2c8|\u0644\u064a\u0633|\u0646\u06c1\u06cc\u06ba|\u0646\u06cc\u0633\u062a|\u0928\u0939\u0940\u0902|\u05d0\u05d9\u05e0"
+    r"(?<!\w)(?:no|non|not|nicht|kein\w{0,2}|pas|n'est|ne|n\u00e3o|nu|nie|niet|ikke|inte|ei|nem|bukan|kh\u00f4ng"
+    r"|de\u011fil|\u043d\u0435|\u03b4\u03b5\u03bd)(?!\w)"
+    r"|\u4e0d|\u306a\u3044|\uc544\ub2c8|\u0644\u064a\u0633|\u0646\u06c1\u06cc\u06ba|\u0646\u06cc\u0633\u062a"
+    r"|\u0928\u0939\u0940\u0902|\u05d0\u05d9\u05e0"
 )
 _OPENING = r"[\s*_:$({\[\"'\u201c\u300c]{0,8}"
 _CLOSING = r"[)\]*_\"'\u201d\u300d}$\s,]{0,8}"
+
+
+# "And", "or" between two values: words, and the signs of Chinese, Japanese and Korean. "i" and "e" are numbers, too.
+AND_OR = r"(?:und|oder|et|ou|y|o|\u0438|\u0438\u043b\u0438|\u0456|\u0430\u0431\u043e|lub|en|og|och|eller|ve|veya|dan|atau|v\u00e0|ho\u1eb7c)"
+AND_OR_SIGNS = r"[\u3001\u548c\u6216\u4e0e\u8207\u53ca\u3068\uacfc\uc640]"
 
 
 def _alternatives(*fields: str) -> list[str]:
@@ -110,7 +119,8 @@ def lead_of(language: Language) -> re.Pattern[str]:
         rf"(?P<final>{_FINAL})?(?:{any_of(language.answers)}"
         rf"(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s)|{_END}{value}{far})"
         rf"|{any_of(language.results)}(?:{between}{verb}|{_END}\s{{0,2}}[:=]?{value})"
-        rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{any_of(language.answers)}{_END}(?:\s{{0,2}}:|(?=\s+\S)))",  # ist die Antwort 12
+        rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{any_of(language.answers)}{_END}(?:\s{{0,2}}:"
+        rf"|(?=\s+\S)))",  # ist die Antwort 12
         re.IGNORECASE,
     )
 
@@ -198,5 +208,6 @@ def choosing_of(language: Language) -> re.Pattern[str]:
     far = rf"(?:(?!{_NOT}|[A-J])[^\n.:=?!\u3002\d\\]){{0,30}}?" if language.tails else ""
     return re.compile(
         rf"(?:\A|\n)\W{{0,8}}(?i:{_nouns(language)}){_OPENING}([A-J])[)\].:][^\n]{{0,80}}\Z"  # Opción (C) 12 m/s
-        rf"|(?<![A-Za-z\d'\\(]){_LETTER}{_CLOSING}(?i:{any_of(language.correct)})|(?i:{_nouns(language)}{far}){_OPENING}{_LETTER}{end}"
+        rf"|(?<![A-Za-z\d'\\(]){_LETTER}{_CLOSING}(?i:{any_of(language.correct)})"
+        rf"|(?i:{_nouns(language)}{far}){_OPENING}{_LETTER}{end}"
     )

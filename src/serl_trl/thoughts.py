@@ -12,7 +12,8 @@ from typing import NamedTuple
 _NAME = r"(?:\w{1,20}:)?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|inner_monologue)"
 _MARK = re.compile(
     r"(?P<close>"
-    rf"<\s?/\s?{_NAME}\s?>|\[/(?:think(?:ing)?|thoughts?)\]|\u25c1/think\u25b7|</\|think(?:ing)?\|>|<\|/think(?:ing)?\|>"
+    rf"<\s?/\s?{_NAME}\s?>|\[/(?:think(?:ing)?|thoughts?)\]|\u25c1/think\u25b7|</\|think(?:ing)?\|>"
+    rf"|<\|/think(?:ing)?\|>"
     r"|<\|end_?of_?(?:thought|thinking|reasoning)\|>|<\|(?:end_thinking|end_think)\|>"
     r"|<\|channel\|>final(?:\s[^<>]{0,40})?<\|message\|>|<channel\|>|assistantfinal)"
     rf"|<\s?{_NAME}(?:\s[^<>]{{0,80}})?>|\[(?:think(?:ing)?|thoughts?)\]|\u25c1think\u25b7|<\|think(?:ing)?\|>"
@@ -82,14 +83,17 @@ def said_in(text: str) -> Said:
 
 _MAX_TAIL_CHARS = 400
 _ASKED_TO = re.compile(  # Okay, the user wants new problems
-    r"\s*(?:(?:okay|ok|alright|all right|hmm+|hm|well|right)\b[,.!]*\s+)?(?:so\b,?\s+)?(?:the user (?:wants|asks|is asking|has|needs)|let me (?:think|see|start|try|come up)"
+    r"\s*(?:(?:okay|ok|alright|all right|hmm+|hm|well|right)\b[,.!]*\s+)?(?:so\b,?\s+)?(?:the user (?:wants|asks"
+    r"|is asking|has|needs)|let me (?:think|see|start|try|come up)"
     r"|let's (?:think|see)|(?:I|we) (?:need|should|have to|must|am asked|are asked|want) )",
     re.IGNORECASE,
 )
 _DOUBTS = re.compile(  # But wait, is; Let me double-check whether
     r"(?:^|[.!?,;:\n]\s*)(?:(?:but|however|so|and|hmm+|no|okay|oh|well|also|now)\b[,.]?\s+)*"
-    r"(?:wait|hmm+|hold on|actually|alternatively|maybe|perhaps|what if|is that|(?:I|we) (?:should|need to|have to|must|might|could|want to)"
-    r"|let(?:'s| me| us) (?:just |also )?(?:re-?(?:check|read|do|compute|calculate|consider|think|verify|examine|visit|count|work|trace|view|phrase|evaluate)"
+    r"(?:wait|hmm+|hold on|actually|alternatively|maybe|perhaps|what if|is that|(?:I|we) (?:should|need to|have to"
+    r"|must|might|could|want to)"
+    r"|let(?:'s| me| us) (?:just |also )?(?:re-?(?:check|read|do|compute|calculate|consider|think|verify|examine"
+    r"|visit|count|work|trace|view|phrase|evaluate)"
     r"|double|check|verify|make sure|think|consider|confirm|try|go over|test|ensure|see if))",
     re.IGNORECASE,
 )
