@@ -17,7 +17,8 @@ import psutil
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from serl_trl.answers import ANSWER_TYPES, is_equivalent
+from serl_trl.answers import ANSWER_TYPES, extract_answer, is_equivalent
+from serl_trl.blanks import says_nothing
 from serl_trl.voting import Vote, majority_vote
 
 
@@ -69,6 +70,10 @@ HOSTILE = [
     " " * 20_000,
     "\n" * 20_000,
 ]
+# Mark-up without content, and what stands for an answer: alone, in boxes, and in each other
+BLANKS = ["", " ", "$$", "**", "...", "?", "____", r"\_\_", r"\quad", r"\text{}", r"\text{ }", r"\ldots", r"\square", r"\phantom{5}", r"\frac{}{}", "[answer]", "<answer>", "[insert answer]", "{answer}", "your answer here", "<your final answer>", "TODO", r"\hspace{1cm}", "\u2026", "\u3002"]  # fmt: skip
+HOLDERS = [r"\boxed{@}", r"\boxed{\text{@}}", r"\fbox{@}", r"\boxed{\boxed{@}}", r"\boxed{\mathbf{@}}", r"\boxed{\underline{@}}", r"\boxed{$@$}", r"\boxed{\left(@\right)}", "$@$", "**@**", r"\(@\)", "(@)", "[@]", "@"]  # fmt: skip
+BLANK_PHRASES = ["The answer is @.", "The final answer is $@$.", "So @.", "#### @", "Answer: @", "**Answer:** @", "@", "**Final Answer**\n\n@", "<think>It is 5.</think> It is @.", "<answer>@</answer>", "\\[ @ \\]", "$$\n@\n$$", "Therefore, @.", "So the total is @.", "@ is the answer.", "\u7b54\u6848\u662f@\u3002", "Respuesta: @", "Thus, $x = @$."]  # fmt: skip
 PHRASES = ["The answer is @.", r"So \boxed{@}.", "#### @", "Answer: @", "Therefore, she has @ apples.", "@", "**Final Answer**\n\n$@$", "I thought the answer is @. Wait, no.", "<think>@</think> It is @.", "<answer>@</answer>", "Option (@) is correct.", "The answer is $@", r"\boxed{@", "@ is the answer.", "\\[ @ \\]", "$$\n@\n$$", "First, @ + @ = @.\n\n"]  # fmt: skip
 
 
@@ -105,12 +110,18 @@ ANSWERS = st.one_of(
     st.text(alphabet=st.characters(blacklist_categories=()), max_size=20),
 )
 WRITTEN = st.builds(filled, st.sampled_from(PHRASES), st.lists(ANSWERS, min_size=1, max_size=3))
+BLANK = st.builds(
+    filled,
+    st.sampled_from(HOLDERS),
+    st.lists(st.one_of(st.sampled_from(BLANKS), st.builds(filled, st.sampled_from(HOLDERS), st.lists(st.sampled_from(BLANKS), min_size=1, max_size=1))), min_size=1, max_size=1),
+)  # fmt: skip
+UNANSWERED = st.builds(filled, st.sampled_from(BLANK_PHRASES), st.lists(BLANK, min_size=1, max_size=1))
 MUTATED = st.builds(mutated, st.sampled_from(known_texts()), st.randoms(use_true_random=False))
 LONG = st.builds(lambda text, n: text * n, st.one_of(WRITTEN, ANSWERS), st.sampled_from([1, 2, 50, 400])).map(
     lambda text: text[:2_000_000]
 )
 COMPLETIONS = st.one_of(
-    WRITTEN, WRITTEN, MUTATED, st.lists(st.one_of(WRITTEN, MUTATED), max_size=4).map("\n".join), LONG
+    WRITTEN, WRITTEN, UNANSWERED, MUTATED, st.lists(st.one_of(WRITTEN, MUTATED), max_size=4).map("\n".join), LONG
 )
 
 
@@ -183,8 +194,17 @@ def check_pair(record: Record, a: str, b: str, answer_type: str) -> None:
         record.fail("comparison over its bound", (a, b))
     if verdict is not is_equivalent(b, a, answer_type):
         record.fail("not symmetric", (answer_type, a, b))
-    if not is_equivalent(a, a, answer_type):
-        record.fail("not reflexive", (answer_type, a))
+    if is_equivalent(a, a, answer_type) is says_nothing(a):
+        record.fail("not reflexive, or nothing equals itself", (answer_type, a))
+
+
+def check_blank(record: Record, text: str, blank: str, answer_type: str) -> None:
+    """What says nothing is no answer, whatever stands around it, and is equal to nothing."""
+    record.counts["blank"] += 1
+    if (answer := extract_answer(text, answer_type)) is not None:
+        record.fail("a blank is an answer", (answer_type, text, answer))
+    if is_equivalent(blank, blank, answer_type):
+        record.fail("a blank equals itself", (answer_type, blank))
 
 
 def fuzz(minutes: float, first_seed: int, record: Record) -> None:
@@ -200,13 +220,21 @@ def fuzz(minutes: float, first_seed: int, record: Record) -> None:
     @given(
         st.lists(COMPLETIONS, min_size=1, max_size=GROUP_SIZE),
         st.lists(st.one_of(ANSWERS, MUTATED), min_size=2, max_size=2),
+        st.tuples(UNANSWERED, BLANK),
         st.sampled_from([*ANSWER_TYPES, "math", "math"]),
         st.randoms(use_true_random=False),
     )
-    def one(completions: list[str], pair: list[str], answer_type: str, rng: random.Random) -> None:
+    def one(
+        completions: list[str], pair: list[str], blanks: tuple[str, str], answer_type: str, rng: random.Random
+    ) -> None:
         if time.monotonic() > end:
             return
-        for check, arguments in ((check_group, (completions, answer_type, rng)), (check_pair, (*pair, answer_type))):
+        checks = (
+            (check_group, (completions, answer_type, rng)),
+            (check_pair, (*pair, answer_type)),
+            (check_blank, (*blanks, answer_type)),
+        )
+        for check, arguments in checks:
             try:
                 check(record, *arguments)
             except Exception as error:

@@ -38,6 +38,50 @@ def test_find_choice(text, found):
     assert find_choice(text) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The value is $\\boxed{3.2}$ eV, so option B fits.\n\nAnswer: B", ("B", "statement")),
+        ("Energy: $\\boxed{12\\text{ J}}$.\n\nTherefore, the correct option is B.", ("B", "statement")),
+        ("\\boxed{B^2 - 4AC}\n\nSo the answer is (C).", ("C", "statement")),
+        ("$$\\boxed{x = 4}$$\nThis is option (C).\n\nThe answer is C.", ("C", "statement")),
+        ("\\boxed{12}\n\n**D**", ("D", "lone")),
+        (r"The answer is B, for the energy is \boxed{12\text{ J}}.", ("B", "statement")),
+        (r"\boxed{\angle A}", (None, "wrong_type")),
+        (r"\boxed{F = ma}", (None, "wrong_type")),
+        (r"\boxed{P(A)}", (None, "wrong_type")),
+        (r"\boxed{3.3\text{ C}}", (None, "wrong_type")),
+        (r"\boxed{A}. The answer is B.", ("A", "box")),
+    ],
+)
+def test_a_boxed_formula_is_no_choice(text, found):
+    assert find_choice(text) == found
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        "A, C",
+        "A,C",
+        "A and C",
+        r"\text{A and C}",
+        "A, B, D",
+        "A or B",
+        "A/C",
+        "A; C",
+        r"A \& C",
+        "(A), (C)",
+        r"A \text{ and } C",
+    ],
+)
+def test_several_letters_are_none(several):
+    assert find_choice(rf"\boxed{{{several}}}") == (None, "wrong_type")
+    assert find_choice(rf"The answer is A. \boxed{{{several}}}").answer is None
+    assert find_choice(rf"\boxed{{{several}}}" + "\n\nSo the answer is C.").answer == "C"
+    assert choice_in(several) is None
+    assert choice_in("AC") is None
+
+
 @pytest.mark.parametrize("letter", "ABCDEFGHIJ")
 @pytest.mark.parametrize("template", ["(@)", "@", "@.", "@. 42", r"\text{@}", "**@**", "@: east"])
 def test_choice_in(letter, template):

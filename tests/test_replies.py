@@ -25,6 +25,13 @@ def test_what_only_looks_like_a_solution_is_left_alone(text):
     assert parse_reply(Reply(f"9. {text}\n\n10. {text}")) == [text, text]
 
 
+@pytest.mark.parametrize("colon", [":", "\uff1a"])
+def test_a_lead_in_is_no_instruction(colon):
+    problem = "\u5c0f\u660e\u67098\u4e2a\u82f9\u679c\u3002\u8fd8\u5269\u51e0\u4e2a\uff1f"
+    assert parse_reply(Reply(f"\u597d\u7684{colon}\n\n5. {problem}")) == [problem]
+    assert parse_reply(Reply(f"Here is one{colon}\n\n{problem}")) == [problem]
+
+
 def test_the_table_is_large():
     assert len(ROWS) + len(replies.UNTOUCHED) >= 60
 

@@ -18,9 +18,12 @@ from serl_trl.response import MAX_RESPONSE_CHARS, boxes_of, last_boxes, response
         ("<|begin_of_thought|>4?<|end_of_thought|>\n<|begin_of_solution|>5<|end_of_solution|>", "5"),
         ("<|channel|>analysis<|message|>4?<|end|><|start|>assistant<|channel|>final<|message|>5<|return|>", "5"),
         ("It may be 4.</think>It is 5.", "It is 5."),  # the template had opened the tag
-        ("<think>All of it</think>", "<think>All of it</think>"),
-        ("Well. <think>Is it 4? Is it", "Well. <think>"),
-        (r"<think>It is \boxed{5}", r"<think>It is \boxed{5}"),
+        ("<think>All of it: 5</think>", ""),
+        ("It is 5.</think>\n\n", ""),  # the template had opened the tag, and nothing is said behind the thought
+        ("Well. <think>Is it 4? Is it", "<think>"),
+        (r"<think>It is \boxed{5}", "<think>"),
+        (r"<think>a</think> It is \boxed{5}. <think>Or", "<think>"),
+        ("It is 5.<|im_end|><|im_start|>assistant<think>Or", "It is 5."),  # that turn is no longer its own
         ("It is 5.<|im_end|>\n<|im_start|>user\nAnd now?", "It is 5."),
         ("<|assistant|>It is 5.</s>", "It is 5."),
         ("<answer>4</answer> no, <answer> 5 </answer>", "Answer: 5"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serl_trl.statements import DIGITS, MATH, NUMBER, formula_in, is_complete, is_placeholder, stated, statement
+from serl_trl.statements import DIGITS, MATH, NUMBER, formula_in, is_complete, stated, statement
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,3 @@ def test_what_is_complete():
     assert is_complete(r"$\frac{1}{2}$")
     assert not is_complete(r"\frac{1}{")
     assert not is_complete("so \\box")
-    assert is_placeholder(r"\ldots")
-    assert not is_placeholder(r"\{ \}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
+from .blanks import says_nothing
 from .choices import choice_in, find_choice
 from .equality import EQUAL, TIME_LIMIT_S, UNEQUAL, Comparison, Deadline, compare_forms
 from .extraction import Found, find_math, find_number, find_text, number_in
@@ -111,6 +112,11 @@ def find_answer(text: str, answer_type: AnswerType = "math") -> Found:
     return answer_kind(answer_type).find(text)
 
 
+def _is_blank(answer: str | None, answer_type: AnswerType) -> bool:
+    """Whether an answer of a named type says nothing; what a user's own functions call an answer is one."""
+    return answer is not None and isinstance(answer_type, str) and says_nothing(answer)
+
+
 def extract_answer(text: str, answer_type: AnswerType = "math") -> str | None:
     r"""Final answer that a response gives, or `None` if it gives none.
 
@@ -139,8 +145,9 @@ def extract_answer(text: str, answer_type: AnswerType = "math") -> str | None:
 
 
 def is_equivalent(a: str | None, b: str | None, answer_type: AnswerType = "math") -> bool:
-    r"""Whether two final answers mean the same: reflexive on strings, symmetric, bounded in time.
+    r"""Whether two final answers mean the same: reflexive on all that says something, symmetric, bounded in time.
 
+    Mark-up without content (`\boxed{}`, "[answer]"; see [`~serl_trl.blanks.says_nothing`]) is no answer and equals nothing.
     Not transitive where a decimal stands for what it is the rounding of (six places or more, or four that repeat a
     digit), or where Math-Verify has to decide, since that rounds; use [`answer_classes`] to sort more than two answers.
     What a spelling may drop is listed in [`~serl_trl.latex.canonical_form`].
@@ -165,7 +172,7 @@ def is_equivalent(a: str | None, b: str | None, answer_type: AnswerType = "math"
     (True, True, False)
     """
     kind = answer_kind(answer_type)
-    if a is None or b is None:
+    if a is None or b is None or _is_blank(a, answer_type) or _is_blank(b, answer_type):
         return False
     return kind.compare(kind.canonical(a), kind.canonical(b), Deadline(2 * TIME_LIMIT_S)).is_equal
 
@@ -203,7 +210,9 @@ def answer_classes(
     """
     kind = answer_kind(answer_type)
     deadline = Deadline(TIME_LIMIT_S * len(answers))
-    forms = [None if answer is None else kind.canonical(answer) for answer in answers]
+    forms = [
+        None if answer is None or _is_blank(answer, answer_type) else kind.canonical(answer) for answer in answers
+    ]
     class_of = {form: {form} for form in forms if form is not None}  # forms of one class share one set
     for a, b in combinations(sorted(class_of), 2):
         if class_of[a] is class_of[b]:

@@ -2,20 +2,24 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from .extraction import Found, missing
+from .languages import Language
 from .latex import MAX_ANSWER_CHARS
+from .phrases import AND_OR, AND_OR_SIGNS, JOINED_TAIL, choice_lead_of, choosing_of, languages_of_choice, option_of
 from .response import last_boxes, response_of
-from .statements import FOREIGN_LEAD, MAX_STATED_CHARS, is_taken_back
+from .statements import MAX_STATED_CHARS, is_taken_back
 
 
 # A letter ----------------------------------------------------------------------------------------------------------
 
+_CONNECTED = rf"(?:(?:,|/|&|\+)\s*(?:and |or )?|(?<=[\s)*])(?:and|or|e|i|{AND_OR})\s+|{AND_OR_SIGNS}\s?)"
 # (b), B, A unless a word follows (A lot of), b at the end or before a point; not one of a list (A and C)
 _LETTER = (
     r"(?:(?<=\()([A-Ja-j])(?=\))|([B-HJ])(?![A-Za-z0-9_-]|'[a-z])|([AI])(?![A-Za-z0-9_-]|'[a-z]|\s+[a-z])"
     r"|([a-j])(?=\)|\.\s+[A-Z\d]|[\"'`*.\u201d\]}$]{0,8}\s*(?:\n|\Z)))"
-    r"(?![)*]{0,4}(?:,\s*(?:and |or )?|\s+(?:and|or)\s+)\(?[A-J]\b)"
+    rf"(?![)*\s]{{0,4}}{_CONNECTED}\(?[A-J](?![A-Za-z]))"
 )
 _OPENING = r"[\s*_:$({\[\"'`\u201c]{0,12}"
 _BEFORE_LETTER = (
@@ -23,8 +27,18 @@ _BEFORE_LETTER = (
     rf"|(?:first|second|third|fourth|fifth|last)(?:\sone)?,?)\b,?|,?\s*I think,?){{0,8}}{_OPENING}"
 )
 _CHOICE = re.compile(f"(?i:{_BEFORE_LETTER}){_LETTER}")
-_IN_ANSWER = re.compile(rf"(?<![A-Za-z\\]){_LETTER}")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
+_NAMES = r"(?:(?i:the|correct|right|final|best|answer|option|choice|letter|statement|is)\b[\s:.*(]*){0,8}"
+_ONE = re.compile(rf"[\s(\[*]*{_NAMES}([A-Ja-j])[\s)\]*]*")
+_ALONE = re.compile(  # (B), Option B, B. 42, B: east, B) east, B east
+    rf"[\s(\[$*\"'`]*{_NAMES}(?:([B-HJ])|([AI])(?!\s+[a-z]))(?![A-Za-z\d_'-])(?![)*\]\s]{{0,4}}(?:{_CONNECTED}|;)[\s(]*[A-J](?![A-Za-z]))"
+    r"(?=[)\]*\"'`$]{0,6}\s*(?:\Z|[).:,;]|[-\u2013\u2014]\s+|(?<=[\s)])(?:[A-Za-z]{2}|[\d$(\\])))"
+)
+_LIST = re.compile(rf"[\s(]*[A-J]\)?(?:[\s)]*(?:{_CONNECTED}|;)[\s(]*[A-J]\)?)+[\s)]*")
+_SPACING = re.compile(r"\\(?:[,;:! ]|q?quad(?![a-z]))|~")
+_COMMAND = re.compile(  # those that lay out; any other, as \\angle, is part of a formula
+    r"\\(?:text[a-z]*|math[a-z]*|boldsymbol|bm|bf|rm|it|f?boxed|fbox|[mh]box|left|right|displaystyle|[bB]igg?[lr]?|[lL]arge|LARGE|[hH]uge|emph"
+    r"|underline|ensuremath|operatorname)(?![A-Za-z])\*?|\\?[{}]|\\(?=[&$])"
+)
 _FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]")
 
 # What says that it is the one --------------------------------------------------------------------------------------
@@ -34,10 +48,7 @@ _ASSERTED = re.compile(  # what a letter must follow to be the choice
     r"(?:(?:(?!\bcannot\b|n't\b)[^.\n?:]){0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
     r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|left with|that's|has to be|matches|vote:|final:|correct:)"
     r"(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
-    r"|\b(?:opci\u00f3n|opcion|alternativa)\b[^.\n]{0,30}?\b(?:es|\u00e9)(?: l?a)?(?!\w)|Option\b[^.\n]{0,30}?\bist\b"
-    r"|(?:\u9009\u9879|\u6b63\u89e3)\s*(?:\u662f|\u4e3a|\u306f|:)"
-    r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b|\u6545?\u9009(?:\u62e9)?"
-    rf"|{FOREIGN_LEAD}"
+    r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b"
     r"|(?:^|(?<=[.\n,;]))\W{0,8}(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"
     r"|\b(?:not|nor)\s+\W{0,3}[A-J]\W{0,3}\s*but(?:\s+rather)?\b",
     re.IGNORECASE | re.MULTILINE,
@@ -61,16 +72,22 @@ _NON_WORDS = re.compile(r"[\W_]+")
 
 
 def choice_in(answer: str) -> str | None:
-    r"""The letter of a short answer.
+    r"""The letter of a short answer: alone, or before what it stands for; None for a formula, and for several letters.
 
     Example:
 
-    >>> [choice_in(answer) for answer in ("(B)", "b", "B. 42", r"\text{B}", "42")]
-    ['B', 'B', 'B', 'B', None]
+    >>> [choice_in(answer) for answer in ("(B)", "b", "B. 42", r"\text{B}", "42", "B^2 - 4AC", "A, C")]
+    ['B', 'B', 'B', 'B', None, None, None]
     """
-    answer = _COMMAND.sub("", unicodedata.normalize("NFKC", answer[:MAX_ANSWER_CHARS])).strip(" .$*_'\"`{}")
-    letter = re.fullmatch("[a-j]", answer) or _IN_ANSWER.search(answer)
-    return letter[0].strip("()").upper() if letter else None
+    answer = _SPACING.sub(" ", unicodedata.normalize("NFKC", answer[:MAX_ANSWER_CHARS]))
+    answer = _COMMAND.sub("", answer).strip(" .$*_'\"`<>")
+    letter = _ONE.fullmatch(answer) or _ALONE.match(answer)
+    return next(group for group in letter.groups() if group).upper() if letter else None
+
+
+def _has_several(answer: str) -> bool:
+    """Whether an answer is a list of letters: A, C; A and C."""
+    return bool(_LIST.fullmatch(_COMMAND.sub("", _SPACING.sub(" ", answer)).strip(" .$*_'\"`<>")))
 
 
 def _letter(match: re.Match[str]) -> str:
@@ -89,7 +106,19 @@ def _asserted(text: str) -> re.Match[str] | None:
         is_heading = lead[0].endswith(":") and "answer" not in lead[0].lower() and letter and "\n" in letter[0]
         if letter and not is_heading and not is_taken_back(text, lead):  # "each option:" and a list of them below
             said.append((lead.start(), letter))
+    if not said or not text.isascii():  # most responses are in English
+        said += [pair for row in languages_of_choice(text.lower()) for pair in _asserted_in(row, text)]
     return max(said, key=lambda pair: pair[0])[1] if said else None
+
+
+def _asserted_in(language: Language, text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    """The letters that `text` says are right in another language, and where it says so."""
+    text = JOINED_TAIL.sub("", text)  # B'dir
+    for lead in choice_lead_of(language).finditer(text):
+        option = option_of(language).match(text, lead.end())
+        if letter := _CHOICE.match(text, option.end() if option else lead.end()):
+            yield lead.start(), letter
+    yield from ((match.start(), match) for match in choosing_of(language).finditer(text))
 
 
 def _lone(text: str) -> re.Match[str] | None:
@@ -119,10 +148,19 @@ def find_choice(text: str) -> Found:
     (Found(answer='B', form='statement'), Found(answer=None, form='unmarked'))
     """
     text = response_of(text)
-    if boxes := last_boxes(text):
-        letter = choice_in(boxes[0])
-        return Found(letter, "box" if letter else "wrong_type")
-    plain = _FONT.sub("", text[-MAX_STATED_CHARS:])
+    boxes = last_boxes(text)
+    if boxes and (letter := choice_in(boxes[0])):
+        return Found(letter, "box")
+    # a boxed formula is no choice, but the line behind it may be; several letters leave only what is said later
+    start = boxes[1] if boxes and _has_several(boxes[0]) else 0
+    found = _unboxed(_FONT.sub("", text[start:][-MAX_STATED_CHARS:]))
+    if found:
+        return found
+    return Found(None, "wrong_type") if boxes else missing(text)
+
+
+def _unboxed(plain: str) -> Found | None:
+    """The letter that a response chooses in words."""
     if said := _asserted(plain):
         return Found(_letter(said), "statement")
     mentioned = [*_MENTIONED.finditer(plain)]
@@ -130,4 +168,4 @@ def find_choice(text: str) -> Found:
         return Found(_letter(mentioned[-1]), "conclusion")
     if lone := _lone(plain):
         return Found(_letter(lone), "lone")
-    return missing(text)
+    return None

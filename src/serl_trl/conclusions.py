@@ -3,6 +3,8 @@
 import re
 
 from .latex import MAX_ANSWER_CHARS
+from .numerals import plain_number
+from .phrases import language_of_conclusion
 from .statements import DIGITS, MATH, NUMBER, formula_in, is_complete, is_unfinished, num_words, statement
 
 
@@ -14,7 +16,8 @@ _DISPLAY_BLOCK = re.compile(  # a formula in lines of its own
     r"\s*\$\$\s*((?:(?!\$\$).)+?)\s*\$\$|\s*\\\[\s*((?:(?!\\\[).)+?)\s*\\\]", re.DOTALL
 )
 _SENTENCE_START = re.compile(  # ... = 12. So she has; ... 12 Therefore, she has
-    r"(?:[.!?]\s+(?=[A-Z$(*]|\\[^\])])|\s(?=(?:Therefore|Thus|Hence|So|Finally),?\s))"
+    r"(?:[.!?]\s+(?=[A-Z$(*\u00c0-\U0001ffff]|\\[^\])])|[\u3002\u0964!?](?=[^\W\d_\x00-\x7f])|[\u3002\u0964]\s*(?=\S)"
+    r"|\s(?=(?:Therefore|Thus|Hence|So|Finally),?\s))"
 )
 
 
@@ -61,7 +64,7 @@ _GIVES_UP = re.compile(  # I am not sure; could you say more?
     re.IGNORECASE,
 )
 # It ends with a point, a formula or bold print, or begins with a sign of its own.
-_IS_WHOLE = re.compile(r"^(?:\u2234|=>)|(?:[.!]|\$|\\\]|\\\)|\*\*|\u3002)\s*$")
+_IS_WHOLE = re.compile(r"^(?:\u2234|=>)|(?:[.!]|\$|\\\]|\\\)|\*\*|[\u3002\u0964])\s*$")
 _VERB = re.compile(  # what a value follows: is equal to 12, = 12
     r"(?:\b(?:is|are|equals|be|becomes|was|were|totals|get|obtain|gives|makes|(?:comes|amounts)(?:\sout)?\sto)\b"
     r"(?:\s+equal\s+to\b)?|=|:(?=\s))\s*"
@@ -134,6 +137,9 @@ def concluded(text: str) -> str | None:
     if _IS_WHOLE.search(sentence):
         if is_concluding(sentence):
             return value_in(sentence)
+        if language := language_of_conclusion(sentence):
+            value = value_in(sentence)
+            return value and plain_number(value, has_comma=language.has_comma)
         if bold := _BOLD_AT_END.search(sentence):
             numbers = NUMBER.findall(bold[1] or bold[2])
             return numbers[0] if len(set(numbers)) == 1 else None

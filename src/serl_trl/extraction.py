@@ -8,12 +8,17 @@ corrects it. A number somewhere in the reasoning is never an answer, so a respon
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
+from .blanks import may_be_placeholder, says_nothing
 from .conclusions import concluded, gives_up, is_concluding, last_sentence, line_set_apart, lone_line, value_in
-from .latex import EXACT, MAX_ANSWER_CHARS, canonical_form, rational
-from .response import boxes_of, last_boxes, response_of
-from .statements import is_complete, is_placeholder, is_unfinished, num_words, stated, statement
+from .latex import EXACT, MAX_ANSWER_CHARS, MAX_CACHED, canonical_form, rational
+from .numerals import decimal_of, plain_number
+from .phrases import AND_OR, AND_OR_SIGNS
+from .response import UNFINISHED, closed_boxes, last_boxes, response_of
+from .statements import is_complete, is_unfinished, leads_to_answer, num_words, stated, statement
 
 
 class Found(NamedTuple):
@@ -35,7 +40,7 @@ _BOX_COMMAND = re.compile(r"\\f?boxed|\\fbox")
 
 def missing(text: str) -> Found:
     """Why there is no answer in a response that has none."""
-    is_cut_off = text.endswith("<think>") or (_BOX_COMMAND.search(text) and not boxes_of(text))
+    is_cut_off = text.endswith(UNFINISHED) or (_BOX_COMMAND.search(text) and not closed_boxes(text))
     return Found(None, "empty" if not text else "cut_off" if is_cut_off else "unmarked")
 
 
@@ -58,6 +63,8 @@ def _tidy(answer: str) -> str | None:
     """`answer` without the mark-up around it, or None if nothing is left (an empty box, a placeholder)."""
     if len(answer) > MAX_ANSWER_CHARS:
         return answer.strip() or None
+    if says_nothing(answer):
+        return None
     answer = _OUTER_SPACE.sub("", _BOLD.sub("", answer).strip())
     answer = _QUOTES.sub("", answer.strip(" \t\r\n*"))
     if math := _DELIMITERS.fullmatch(answer):
@@ -65,7 +72,7 @@ def _tidy(answer: str) -> str | None:
     elif named := _ANGLES.fullmatch(answer):
         answer = named[1].strip()
     answer = _ORDINAL.sub("", _FINAL_POINT.sub("", answer)).strip()
-    return None if is_placeholder(answer) else answer
+    return None if says_nothing(answer) else answer
 
 
 def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, str] | None:
@@ -78,6 +85,25 @@ def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[s
         return (answer, "statement") if answer else None
     answer = _tidy(_LEAD_IN_BOX.sub("", boxes[0])) if boxes else None
     return (answer, "box") if answer else None
+
+
+_CONCLUDING_WORD = re.compile(
+    r"(?:(?:Therefore|Thus|Hence|So|Finally|Then|And|It is|We get|We have)\b[,:]?\s*)+", re.IGNORECASE
+)
+
+
+def _lone(text: str) -> str:
+    """The only line of a response, unless it leads to an answer and none follows: "Therefore, ____."."""
+    line = lone_line(text) or ""
+    ends_with_word = line.isascii() and line.rstrip(" .")[-1:].isalnum()
+    if ends_with_word and not may_be_placeholder(line) and not _CONCLUDING_WORD.match(line):
+        return line
+    rest = line
+    for lead in leads_to_answer(line):
+        rest = line[lead.end() :]
+    if word := _CONCLUDING_WORD.match(rest):
+        rest = rest[word.end() :]
+    return "" if says_nothing(rest) else line
 
 
 # One function a type -----------------------------------------------------------------------------------------------
@@ -117,7 +143,7 @@ def find_text(text: str) -> Found:
         value = _text_statement(sentence[verb.end() :])
         if value and (answer := _tidy(value)):
             return Found(answer, "conclusion")
-    lone = _IT_IS.sub("", lone_line(text) or "")
+    lone = _IT_IS.sub("", _lone(text))
     answer = _tidy(lone) if lone and num_words(lone) <= 6 and not _CLAUSE.search(lone) else None
     return Found(answer, "lone") if answer else missing(text)
 
@@ -126,7 +152,7 @@ def find_text(text: str) -> Found:
 _FORMULA_ONLY = re.compile(r"\$+[^$]+\$+\.?|\\\(.+\\\)\.?|\\\[.+\\\]\.?")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
 _SUM = re.compile(r"\d\s*=")
-_NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|\d \d")
+_NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|[^\W\d_\x00-\x7f]{2}|\d \d")
 # 17, I believe.
 _AS_FAR_AS_I_KNOW = re.compile(r",\s+I (?:believe|think|guess)\b\.?$")
 
@@ -153,9 +179,9 @@ def find_math(text: str) -> Found:
         if form == "statement" and num_words(value) > 1:
             value = value_in(value) or value  # Final Answer: The largest $n$ is 34.
         return Found(_tidy(value) or value, form)
-    if boxes_of(text):
-        return Found(None, "unmarked")  # a box with a placeholder
-    lone = _AS_FAR_AS_I_KNOW.sub("", lone_line(text) or "")
+    if closed_boxes(text):
+        return Found(None, "unmarked")  # a box with nothing in it, or a placeholder
+    lone = _AS_FAR_AS_I_KNOW.sub("", _lone(text))
     if lone and (answer := _tidy(lone)) and (_FORMULA_ONLY.fullmatch(lone) or _is_value(answer)):
         return Found(answer, "lone")
     if (line := line_set_apart(text)) and (answer := _tidy(line)) and _is_value(answer.rpartition("=")[2] or answer):
@@ -183,15 +209,39 @@ def find_number(text: str) -> Found:
 # 1,250 or 3/4 as written; 2^3, of which only algebra knows the value
 _PLAIN_DIGITS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+(?![\d.]))?")
 _ALGEBRAIC = re.compile(r"[-\d.]+(?:\^|\*).*|.*\\(?:sqrt|pi).*")
+# a number with its separators; what stands between two of them if they are several; 2 and 1/3; a date
+_NUMERAL = re.compile(r"\d+(?:[.,'\u2019]\d+)*(?:\s?/\s?\d+)?")
+_BETWEEN_SEVERAL = re.compile(
+    rf"\s*[,;&]\s*[-\u2212$\\]?\s*|[^\d=]*(?<![A-Za-z])(?:and|or|{AND_OR})(?![A-Za-z])[^\d]*|[^\d]*{AND_OR_SIGNS}[^\d]*"
+)
+_MIXED = re.compile(r"(-?)(\d+)\s+and\s+(\d+)\s?/\s?(\d+)(?![\d/]).*", re.DOTALL)
+_DATE = re.compile(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}|\d{1,2}:\d\d(?!\d)")
 
 
 def number_in(answer: str) -> str | None:
-    """The number in an answer, behind the last equals sign if there is one."""
+    """The number in an answer, behind the last equals sign if there is one; None if there are several, or a date.
+
+    Example:
+
+    >>> [number_in(answer) for answer in ("12 apples", "1.234,50 Euro", "121 or 144", "2 and 1/3", "minus 3")]
+    ['12', '1234.50', None, '7/3', '-3']
+    """
+    return None if len(answer) > MAX_ANSWER_CHARS else _number_in(answer)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _number_in(answer: str) -> str | None:
     if rational(answer) is not None:
         return answer
-    if len(answer) > MAX_ANSWER_CHARS:
+    if mixed := _MIXED.fullmatch(answer.strip()):
+        sign, whole, top, bottom = mixed.groups()
+        return f"{sign}{int(whole) * int(bottom) + int(top)}/{bottom}"
+    plain = plain_number(answer.rpartition("=")[2].replace(",\\!", ",").replace("{,}", ","), may_be_list=False)
+    if rational(plain) is not None:
+        return plain
+    if plain == answer and _are_several(answer):
         return None
-    plain = answer.rpartition("=")[2].replace(",\\!", ",").replace("\u2212", "-")
+    plain = plain.replace("\u2212", "-")
     match = _PLAIN_DIGITS.search(plain) if plain.isascii() else None
     number = match[0].replace(",", "") if match else None
     form = canonical_form(answer)
@@ -200,3 +250,14 @@ def number_in(answer: str) -> str | None:
     value = rational(form)
     # The digits as written, unless they are only a part of the number, as in 1.5\times10^3.
     return number if value is None or (number is not None and rational(number) == value) else str(value)
+
+
+def _are_several(answer: str) -> bool:
+    """Whether an answer begins with two numbers that are different, or with digits that are none: a date."""
+    first, second = islice(chain(_NUMERAL.finditer(answer), repeat(None)), 2)
+    if first is None:
+        return False
+    if _DATE.match(answer, first.start()) or decimal_of(first[0].partition("/")[0].strip()) is None:
+        return True
+    between = answer[first.end() : second.start()] if second else ""
+    return second is not None and first[0] != second[0] and _BETWEEN_SEVERAL.fullmatch(between) is not None

@@ -8,6 +8,8 @@ import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 
+from .numerals import listed, plain_number
+
 
 MAX_ANSWER_CHARS = 1000  # longer answers are not even rewritten
 MAX_NUMBER_CHARS = 300
@@ -362,7 +364,8 @@ def canonical_form(answer: str) -> str:
 def _rewritten(form: str) -> str:
     if form.isascii() and (value := rational(form)) is not None:
         return str(value)  # what all the rewriting below comes to
-    form = _JOINED_THOUSANDS.sub("", _ascii(form))
+    head, equals, tail = listed(form).rpartition("=")
+    form = _JOINED_THOUSANDS.sub("", _ascii(head + equals + plain_number(tail)))
     if len(form) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
         return form
     may_hold_thousands = not re.search(r"[(\[]|\\\{|\d,\s+\d", form.partition("=")[2] or form)

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 
 from .prompts import Reply
+from .thoughts import is_planning, said_in
 
 
 # Marks of a chat: those that open the reply's own turn are removed, and where that turn ends the reply ends.
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _TURN_START = re.compile(
     r"\A(?:\s|<\|(?:im_start|start_header_id|assistant|end_header_id|begin_of_text)\|>|<start_of_turn>|<s>|\[/INST\]"
     r"|(?:assistant|model)\s*(?::|\n|(?=<\|)))+",
@@ -102,18 +102,21 @@ def parse_reply(reply: Reply) -> list[str]:
     ```
     """
     text, has_ended = _own_turn(reply.text)
+    if reply.is_truncated and not has_ended and is_planning(text):
+        return []  # the prompt opened a thought that ran out of tokens
     items, is_last_open = _items(text)
     instructions = [_without_solution(item) for item in items]
     # what ran out of tokens is the instruction, unless something behind it was cut off
     if reply.is_truncated and not has_ended and is_last_open and instructions and instructions[-1] == items[-1]:
         instructions.pop()
     texts = (_without_quotes(" ".join(instruction.split())) for instruction in instructions)
-    return [text for text in texts if any(char.isalnum() for char in text) and not text.endswith(":")]
+    return [text for text in texts if any(char.isalnum() for char in text) and not text.endswith((":", "\uff1a"))]
 
 
 def _own_turn(text: str) -> tuple[str, bool]:
     """The text without chat markers, fences and thoughts, white space folded line by line; whether its turn ended."""
-    text = _TURN_START.sub("", _THOUGHT.sub("", text))
+    said = said_in(text)
+    text = "" if said.is_thinking else _TURN_START.sub("", "".join(said.pieces))
     end = _TURN_END.search(text)
     text = text[: end.start()] if end else text
     lines = (" ".join(line.split()) for line in text.splitlines())
@@ -138,13 +141,13 @@ def _items(text: str) -> tuple[list[str], bool]:
                 items.append(part)
             elif is_open:
                 items[-1] = f"{items[-1]}\n{part}".strip()
-    if marker and not marker.match(text) and (_CHATTER.match(items[0]) or items[0].endswith(":")):
+    if marker and not marker.match(text) and (_CHATTER.match(items[0]) or items[0].endswith((":", "\uff1a"))):
         del items[0]
     return items, is_open
 
 
 def _announces(text: str) -> bool:
-    return text.endswith(":") and _CHATTER.match(text) is not None
+    return text.endswith((":", "\uff1a")) and _CHATTER.match(text) is not None
 
 
 def _parts(block: str, marker: re.Pattern[str] | None) -> Iterator[tuple[str, bool]]:

@@ -7,20 +7,24 @@ a bound where it may start anywhere.
 import re
 from typing import NamedTuple
 
+from .blanks import says_nothing
+from .numerals import ASCII_DIGITS, ASCII_MARKS
+from .thoughts import breaks_off, said_in
+
 
 MAX_RESPONSE_CHARS = 100_000  # 25,000 tokens or more; what stands further from the end is not the final answer
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
-_REPLACED = _FULL_WIDTH | _INVISIBLE
+# The full stops of other scripts; a Chinese response may end each item of a list with "\uff61"
+_STOPS = dict.fromkeys((0xFF61, 0x06D4, 0x1362), "\u3002")
+_REPLACED = _FULL_WIDTH | _INVISIBLE | ASCII_DIGITS | ASCII_MARKS | _STOPS
+UNFINISHED = "<think>"  # what is left of a response that is still thinking
 # <|im_end|>; or, as base models write it, a line that begins with "Human:"
 _CHAT_MARKER = re.compile(
     r"<\|\w{1,20}\|>|</s>|^(?:Human|User|### (?:Instruction|Question|Problem|User)):?(?=[ \n])", re.MULTILINE
 )
 _CHAT_WORDS = ("<|", "</s>", "Human", "User", "### ")
-_SOLUTION_TOKEN = re.compile(r"<\|end_of_thought\|>|<\|channel\|>final<\|message\|>")
-_THOUGHT = r"(?:think(?:ing)?|thought|reasoning)"
-_THOUGHT_START = re.compile(rf"<{_THOUGHT}>|\[THINK\]|\u25c1think\u25b7", re.IGNORECASE)
-_THOUGHT_END = re.compile(rf"</{_THOUGHT}>|\[/THINK\]|\u25c1/think\u25b7", re.IGNORECASE)
+_ROLES = ("assistant", "model", "final", "analysis")  # the words between two markers that say who speaks
 _QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]{0,8}```\w{0,20}[ \t]*$", re.MULTILINE)  # ```python
 _SPACES = re.compile(r"\s{3,}")
@@ -41,9 +45,10 @@ _ORNAMENT_WORD_CHARS = 40
 
 
 def response_of(text: str) -> str:
-    """`text` without the next turns that a model invents, without finished thinking, and without courtesies.
+    """`text` without the next turns that a model invents, without thoughts, and without courtesies.
 
-    Only the last `MAX_RESPONSE_CHARS` characters count, and no run of white space is longer than two.
+    Only the last `MAX_RESPONSE_CHARS` characters count, and no run of white space is longer than two. A response that ends
+    within a thought is `UNFINISHED`; one that says nothing behind its thoughts is empty. Digits of any script are ASCII.
 
     Example:
 
@@ -55,11 +60,10 @@ def response_of(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _FENCE.sub("", text) if "```" in text else text
     text = _SPACES.sub(lambda run: "\n" * min(2, run[0].count("\n")) or " ", text)
-    text = _behind_last(_SOLUTION_TOKEN, text)
-    turns = _CHAT_MARKER.split(text) if any(word in text for word in _CHAT_WORDS) else [text]
-    text = next((turn for part in turns if (turn := part.strip())), "")
-    if any(bracket in text for bracket in "<[\u25c1"):
-        text = _without_open_thinking(_behind_last(_THOUGHT_END, text))
+    text = _own_turn(text)
+    if text == UNFINISHED or breaks_off(text):
+        return UNFINISHED
+    if "<" in text or "[" in text:
         text = _tagged(text) or text
     while end := _courtesy_or_ornament(text):
         text = text[: end.start()].rstrip()
@@ -79,18 +83,19 @@ def _courtesy_or_ornament(text: str) -> re.Match[str] | None:
     return None
 
 
-def _behind_last(mark: re.Pattern[str], text: str) -> str:
-    """What stands behind the last match of `mark`, unless that is nothing."""
-    ends = [match.end() for match in mark.finditer(text)]
-    return (text[ends[-1] :].strip() if ends else "") or text
-
-
-def _without_open_thinking(text: str) -> str:
-    """`text` up to a "<think>" that nothing closes, unless there is a box behind it."""
-    start = _THOUGHT_START.search(text)
-    if start is None or _THOUGHT_END.search(text, start.end()) or boxes_of(text[start.end() :]):
-        return text
-    return text[: start.start()] + "<think>"
+def _own_turn(text: str) -> str:
+    """The last thing that the model's own turn says outside of thoughts, or `UNFINISHED`."""
+    said = said_in(text)
+    last = ""
+    for piece in said.pieces:
+        turns = _CHAT_MARKER.split(piece) if any(word in piece for word in _CHAT_WORDS) else [piece]
+        for n, turn in enumerate(turns):
+            if (turn := turn.strip()) and turn not in _ROLES:
+                last = turn
+                if n < len(turns) - 1:  # what follows a marker is another's, its thoughts included
+                    return last
+                break
+    return UNFINISHED if said.is_thinking else last
 
 
 def _tagged(text: str) -> str | None:
@@ -121,9 +126,6 @@ _BOX_TOKEN = re.compile(  # \boxed{, \boxed 5, \boxed\frac{1}{2}, an escaped cha
     r"(?:\{|(?P<bare>\d{1,40}(?![\w.{])|[A-Za-z](?![\w{])|\\[dt]?frac\{\w{1,40}\}\{\w{1,40}\}))|\\.|[{}]",
     re.DOTALL,
 )
-_BLANK = re.compile(  # an empty box, \boxed{\text{ }}, says nothing
-    r"(?:\\(?:text|mbox)\{\s*\}|\\(?:h?phantom|hspace)\{[^{}]{0,80}\}|\\q?quad(?![a-z])|\\[,;:! ]|[\s$~_]|\\_)*"
-)
 _SPACE = r"(?:\\[()\[\],;! ]|\\q?quad|[\s$.])*"
 _MAX_GAP_CHARS = 60
 _BETWEEN = re.compile(  # two boxes of one list: a comma, "and", "or $x_2 =$"
@@ -133,13 +135,18 @@ _BETWEEN = re.compile(  # two boxes of one list: a comma, "and", "or $x_2 =$"
 
 
 def boxes_of(text: str) -> list[Box]:
-    r"""Each box whose braces balance and that is not empty, in the order of starts; one pass.
+    r"""Each box whose braces balance and that says something, in the order of starts; one pass.
 
     Example:
 
     >>> [r"a \boxed{b} c"[box.content_start : box.content_end] for box in boxes_of(r"a \boxed{b} c")]
     ['b']
     """
+    return [box for box in closed_boxes(text) if not says_nothing(text[box.content_start : box.content_end])]
+
+
+def closed_boxes(text: str) -> list[Box]:
+    """As [`boxes_of`], with those boxes that are empty or hold a placeholder."""
     first = text.find("box")
     if first < 0:
         return []
@@ -154,9 +161,7 @@ def boxes_of(text: str) -> list[Box]:
         elif token[0] == "{":
             opened.append(None)
         elif token[0] == "}" and opened and (box := opened.pop()) is not None:
-            blank = _BLANK.match(text, box[1], token.start())
-            if blank is None or blank.end() < token.start():
-                found.append(Box(*box, token.start(), token.end()))
+            found.append(Box(*box, token.start(), token.end()))
     return sorted(found)
 
 

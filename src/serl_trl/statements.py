@@ -4,7 +4,11 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 
+from .blanks import says_nothing
+from .languages import Language
 from .latex import MAX_ANSWER_CHARS
+from .numerals import plain_number
+from .phrases import TAIL, languages_in, lead_of
 
 
 MAX_STATED_CHARS = 10_000  # from the end: what is called the answer further up and never again is an early guess
@@ -19,7 +23,8 @@ DIGITS = (
     r"(?:(?<=\s)\d+|\.\d+|(?<=\d))(?:\s?/\s?\d+|[eE][-+]?\d{1,3}(?!\w)|_\d{1,2}(?!\w))?"
     r"(?:\s?\\?%)?"
 )
-NUMBER = re.compile(rf"(?<![\w.,\\^_{{/-]){DIGITS}(?![\w/^])")
+# a letter that takes no space before it, as a Chinese unit does, is no part of the number
+NUMBER = re.compile(rf"(?<![A-Za-z\d.,\\^_{{/\u00c0-\u058f-]){DIGITS}(?![A-Za-z\d_/^\u00c0-\u03ff])")
 _FORMULA = rf"{{1,{MAX_ANSWER_CHARS}}}"
 MATH = re.compile(  # a formula between $$, \[ \], \begin{align}, \( \) or $ $; a price, $5 and $7, is none
     rf"\$\$(.{_FORMULA}?)\$\$|\\\[(.{_FORMULA}?)\\\]"
@@ -30,6 +35,7 @@ MATH = re.compile(  # a formula between $$, \[ \], \begin{align}, \( \) or $ $; 
 )
 # two letters or more that are no command; \begin{align} and \text{ or }; where a box or a command was cut off
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_FOREIGN_WORD = re.compile(r"[^\W\d_\x00-\x7f]{2,}")
 _NO_WORDS = re.compile(r"\\(?:begin|end)\{\w+\*?\}|\\(?:text\w{0,8}|mbox)\{[^{}]*\}")
 _CUT_COMMAND = re.compile(r"\\boxed|(?:^|\$|\\\(|\\\[|\s)\\b?o?x?e?d?$")
 _UNFINISHED = re.compile(  # 5 and; x =
@@ -49,8 +55,13 @@ def is_unfinished(text: str) -> bool:
 
 
 def num_words(text: str) -> int:
-    """Words of two letters or more outside of formulas' commands and text."""
-    return len(_WORD.findall(_NO_WORDS.sub("", text)))
+    """Words of two letters or more outside of formulas' commands and text; four letters a word where no space parts them."""
+    num = len(_WORD.findall(_NO_WORDS.sub("", text)))
+    return num if text.isascii() else num + sum(map(_num_foreign_words, _FOREIGN_WORD.findall(text)))
+
+
+def _num_foreign_words(run: str) -> int:
+    return 1 if run[0].lower() != run[0].upper() else -(-len(run) // 4)
 
 
 def formula_in(match: re.Match[str]) -> str:
@@ -60,15 +71,6 @@ def formula_in(match: re.Match[str]) -> str:
 
 # What leads to it --------------------------------------------------------------------------------------------------
 
-FOREIGN_LEAD = (  # la respuesta es, \u7b54\u6848\u662f
-    r"\b(?:respuesta|r\u00e9ponse|antwort|risposta|resposta|\u043e\u0442\u0432\u0435\u0442)\b[^\n.:=?]{0,40}?"
-    r"(?:\b(?:es|est|ist|lautet|\u00e8|\u00e9)(?!\w)|:)"
-    r"|\bist\s(?:die|meine|unsere)\sAntwort\b:?"
-    r"|(?:\u7b54\u6848|\u7b54\u3048|\u7b54)\s*(?:\u662f|\u4e3a|\u70ba|\u306f|[:\uff1a])"
-    r"|(?:\uc815\ub2f5|\ub2f5)\s*(?:\uc740|:)"
-    r"|(?:\u0627\u0644\u062c\u0648\u0627\u0628|\u0627\u0644\u0625\u062c\u0627\u0628\u0629"
-    r"|\u0909\u0924\u094d\u0924\u0930)\s*:"
-)
 _ARROW = r"(?:[-\u2013\u2014\u2190-\u21ff\u2794-\u27be]|->)"
 _LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Answer:, answer (a line or a formula follows)
     r"####|\bAns\b\s*[.:=]|^A:(?=\s)"
@@ -78,26 +80,10 @@ _LEAD = re.compile(  # ####, Ans:, Solution: $, Final price:, the answer is, Ans
     r"(?:answers?(?![ \t]+(?:this|that|the|your|it|such)\b)|solutions?(?=\s+(?:is|are)\b))(?![A-Za-z])"
     rf"(?:\s*{_ARROW}\s"
     r"|(?:(?!\\f?box|\bnot\b|\bcannot\b|n't\b)[^\n.:=?]){0,80}?(?:\b(?:is|are|be|equals|was|comes\s(?:out\s)?to)\b|[:=])"
-    r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))"
-    rf"|{FOREIGN_LEAD}",
+    r"|\*{0,4}[ \t]*\n|\s*(?=\$|\\\(|\\\[))",
     re.IGNORECASE | re.MULTILINE,
 )
-_LEAD_WORDS = (  # in lower case: a line without any of them holds no lead
-    *(
-        "ans",
-        "solution",
-        "####",
-        "a:",
-        "result",
-        "final",
-        "respuesta",
-        "r\u00e9ponse",
-        "antwort",
-        "risposta",
-        "resposta",
-    ),
-    *("\u043e\u0442\u0432\u0435\u0442", "\u7b54", "\ub2f5", "\u0627\u0644", "\u0909\u0924"),
-)
+_LEAD_WORDS = ("ans", "solution", "####", "a:", "result", "final")  # a line without any of them holds no lead
 _SET_APART = r"\*\*[^*\n]{1,60}\*\*|\$[^$\n]{1,80}\$|\\\(.{1,80}?\\\)|[-\w./,^()%]{1,30}"
 _SEVERAL_WORDS = r"(?:[^\s.?!]|\.(?=\d)){1,30}(?:\s(?:[^\s.?!]|\.(?=\d|m\b)){1,30}){0,8}"
 _THE_ANSWER = (
@@ -132,13 +118,26 @@ def _before(end: int, matches: Iterator[re.Match[str]]) -> list[re.Match[str]]:
 
 def _leads(text: str) -> Iterator[re.Match[str]]:
     """The matches of `_LEAD`, the last one first. Only lines that hold one of its words are looked at."""
-    end = len(text)
+    lowered = text.lower()
+    words = [word for word in _LEAD_WORDS if word in lowered]
+    end = len(text) if words else 0
     while end > 0:
         start = text.rfind("\n", 0, end - 1) + 1
         line = text[start:end].lower()
-        if any(word in line for word in _LEAD_WORDS):
+        if any(word in line for word in words):
             yield from reversed(_before(end, _LEAD.finditer(text, start)))
         end = start
+
+
+def leads_to_answer(line: str) -> list[re.Match[str]]:
+    """All that leads to an answer in a line, in any language, the last one last."""
+    return [lead for lead, _ in leads_in_language(line)][::-1] + [*_leads(line)][::-1]
+
+
+def leads_in_language(text: str) -> list[tuple[re.Match[str], Language]]:
+    """What leads to an answer in other languages than English, the last one first."""
+    found = [(lead, row) for row in languages_in(text.lower()) for lead in lead_of(row).finditer(text)]
+    return sorted(found, key=lambda pair: pair[0].end(), reverse=True)
 
 
 def is_taken_back(text: str, lead: re.Match[str]) -> bool:
@@ -149,13 +148,15 @@ def is_taken_back(text: str, lead: re.Match[str]) -> bool:
 # What follows it ---------------------------------------------------------------------------------------------------
 
 # what may stand before the answer: **12, "12, - 12, => 12
-_OPENING = re.compile(r"^(?:[\s*:_`>\"'\u201c,]|[-\u2022](?=\s)|=>|\.{2,}|\u2026|\\(?=\n))+")
+# (a hyphen on a line of its own begins a list; behind "is" it is the sign of a number)
+_OPENING = re.compile(
+    r"^(?:[\s*:_`>\"'\u201c\u300c\u0983,]|(?<=\n)-(?=\s)|-(?=\s+[^\s\d$\\.])|\u2022(?=\s)|=>|\.{2,}|\u2026|\\(?=\n))+"
+)
 _GOES_ON = re.compile(  # nothing that would continue a list of formulas
     r"[\s.*!\u3002]*$|[\u3002\u0964\u3067\uc785\uc774]|\s+(?!and\b|or\b)[a-z(]|[.,;:!]|\s*\n"
 )
 _SENTENCE_END = re.compile(  # 12. Then; 12 but; 12 (a dozen); 12, as; 12 and she
-    r"\n|(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bsq)[.!?](?=\s|$|\*)|[\u3002\u0964]"
-    r"|[\s*\"$]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\ub2e4)"
+    r"\n|(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bsq)(?<!\bR[sp])(?<!\bFr)(?<!\b[KkT][rk])(?<!\bapprox)[.!?](?=\s|$|\*)|[\u3002\u0964]"
     r"|\s+(?:but|and not|rather than|instead of|not)\b|\s+\((?!mod)(?=[^()]{0,80}[A-Za-z]{2})"
     r"|[,;]\s+(?!and\b|or\b)(?=[A-Za-z]{2})|\s+(?:because|since|as|which|where|when|if|so)\b"
     r"|\s+and\s+(?:she|he|it|they|we|the|this|there)\b"
@@ -170,17 +171,6 @@ NOT_AN_ANSWER = re.compile(  # the answer is not ..., greater than 10, ____
     r"|inside|placed|looking|\([A-Z][a-z]+"
     r"|I(?=\s)|needed|required|(?:greater|less|more|larger|smaller|bigger)\s+than|at (?:least|most)|between)\b|I'm|[?_]|\\_"
 )
-_MAX_PLACEHOLDER_CHARS = 60
-_PLACEHOLDER = re.compile(  # your answer here, ...
-    r"(?!\\\{\s*\\\})\W*(?:(?:insert )?(?:the|your|my|final)?\s*(?:final\s*)?(?:answer|result|solution)(?:\s*here)?"
-    r"|TBD|TODO|\\[lcd]?dots|\\text\{\s*(?:(?:your |final )?answer)?\s*\})?\W*",
-    re.IGNORECASE,
-)
-
-
-def is_placeholder(answer: str) -> bool:
-    """Whether something stands where the answer should: `\\ldots`, "your answer here", punctuation."""
-    return len(answer) <= _MAX_PLACEHOLDER_CHARS and bool(_PLACEHOLDER.fullmatch(answer))
 
 
 def _leading_math(text: str) -> str | None:
@@ -205,7 +195,10 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
             return formula
         if (end := _SENTENCE_END.search(rest)) and end[0] == "?":
             return None
-        rest = rest[: end.start() if end else None].strip(' *_`"').removesuffix("\\").rstrip(' "')
+        rest = rest[: end.start() if end else None]
+        if not rest.isascii():
+            rest = TAIL.sub("", rest)
+        rest = rest.strip(' *_`"\u300c\u300d').removesuffix("\\").rstrip(' "')
         rest = _FILLER.sub("", rest, count=1)
         rest = (
             re.sub(r"[\"\s]{0,4}\}{1,4}$", "", rest) if rest.count("}") > rest.count("{") else rest
@@ -250,6 +243,19 @@ def stated(text: str, read: Callable[[str], str | None] = statement) -> tuple[st
         if turned and turned.end() >= lead.start():
             break
         answer = read(text[lead.end() : lead.end() + MAX_ANSWER_CHARS])
-        if answer and not is_placeholder(answer):
+        if answer and not says_nothing(answer):
             return answer, bool(lead["final"])
-    return (formula_in(turned).strip('*$"'), "final" in turned[0]) if turned else None
+    if turned:
+        return formula_in(turned).strip('*$"'), "final" in turned[0]
+    return _stated_in_language(text, read)
+
+
+def _stated_in_language(text: str, read: Callable[[str], str | None]) -> tuple[str, bool] | None:
+    """As [`stated`], in other languages than English. They are looked for last: most responses are in English."""
+    for lead, row in leads_in_language(text)[:MAX_LEADS]:
+        line, *others = text[lead.end() : lead.end() + MAX_ANSWER_CHARS].split("\n")
+        answer = read("\n".join([TAIL.sub("", line), *others]))
+        if answer and not says_nothing(answer):
+            is_number = row.has_comma and read is statement
+            return plain_number(answer, has_comma=True) if is_number else answer, bool(lead["final"])
+    return None
