@@ -78,7 +78,14 @@ def official_vote(problem: str, completions: list[str]) -> list[float]:
 
 def forget() -> None:
     """Empties the caches of this process, so that the next group is one never seen before."""
-    for cached in (latex._rewritten, latex._rational, grammar.tree, fingerprint.fingerprint, precise.values, shapes.shape):
+    for cached in (
+        latex._rewritten,
+        latex._rational,
+        grammar.tree,
+        fingerprint.fingerprint,
+        precise.values,
+        shapes.shape,
+    ):
         cached.cache_clear()
     equality._KNOWN.clear()
 
@@ -108,7 +115,9 @@ def against_the_official_way(num_groups: int, num_official: int) -> None:
 def start_of_the_worker() -> None:
     """What a process that votes pays at once, and what the first answer that needs the worker would else wait for."""
     start_s = elapsed_s(equality.start_algebra)
-    print(f"start of the worker: {start_s:.2f} s here, {elapsed_s(lambda: equality.compare_forms('1/2x', '1/2y')):.2f} s until it is ready")
+    print(
+        f"start of the worker: {start_s:.2f} s here, {elapsed_s(lambda: equality.compare_forms('1/2x', '1/2y')):.2f} s until it is ready"
+    )
 
 
 def compare(groups: list[tuple[str, list[str], list[int]]], num_official: int) -> None:
@@ -137,7 +146,9 @@ def compare(groups: list[tuple[str, list[str], list[int]]], num_official: int) -
     print(
         f"ratio, group by group:           median {statistics.median(ratios):8.0f}, least {ratios[0]:.0f}; of the sums {sum(theirs) / sum(ours[:num_official]):.0f}"
     )
-    print(f"winning set right:               ours {right[0]}, official {right[1]}, of {num_official}; the worker was asked {asked} times")
+    print(
+        f"winning set right:               ours {right[0]}, official {right[1]}, of {num_official}; the worker was asked {asked} times"
+    )
 
 
 def where_the_time_goes(num_groups: int) -> None:

@@ -25,9 +25,7 @@ def _nonzero(rng: random.Random, size: int) -> int:
 def _fraction(value: Fraction, command: str = "frac") -> str:
     sign = "-" if value < 0 else ""
     return (
-        str(value)
-        if value.denominator == 1
-        else rf"{sign}\{command}{{{abs(value.numerator)}}}{{{value.denominator}}}"
+        str(value) if value.denominator == 1 else rf"{sign}\{command}{{{abs(value.numerator)}}}{{{value.denominator}}}"
     )
 
 
@@ -45,7 +43,13 @@ def _sum(*terms: tuple[int, str]) -> str:
 
 def fraction(rng: random.Random) -> Answer:
     value = Fraction(_nonzero(rng, 40), rng.choice((3, 7, 8, 9, 20, 25, 27)))
-    spellings = [_fraction(value), _fraction(value, "dfrac"), _fraction(value, "tfrac"), str(value), rf"x = {_fraction(value)}"]
+    spellings = [
+        _fraction(value),
+        _fraction(value, "dfrac"),
+        _fraction(value, "tfrac"),
+        str(value),
+        rf"x = {_fraction(value)}",
+    ]
     if set(str(value.denominator)) <= set("80") or value.denominator in (4, 20, 25):
         spellings.append(str(float(value)))
     return Answer(value, spellings)
@@ -128,7 +132,9 @@ def solutions(rng: random.Random) -> Answer:
     numbers = sorted(rng.sample(range(-15, 16), rng.randint(2, 4)))
     mixed = rng.sample(numbers, len(numbers))
     listed = ", ".join(map(str, mixed))
-    return Answer(tuple(numbers), [",".join(map(str, numbers)), listed, rf"\{{{listed}\}}", " and ".join(map(str, mixed))])
+    return Answer(
+        tuple(numbers), [",".join(map(str, numbers)), listed, rf"\{{{listed}\}}", " and ".join(map(str, mixed))]
+    )
 
 
 def matrix(rng: random.Random) -> Answer:
@@ -170,13 +176,18 @@ def polynomial(rng: random.Random) -> Answer:
     coefficients = [_nonzero(rng, 9) for _ in range(rng.randint(3, 6))]
     terms = [(c, "" if k == 0 else "x" if k == 1 else f"x^{{{k}}}") for k, c in enumerate(coefficients)]
     plain = _sum(*reversed(terms))
-    return Answer(tuple(coefficients), [plain, plain.replace("{", "").replace("}", ""), _sum(*terms), plain.replace(" ", "")])
+    return Answer(
+        tuple(coefficients), [plain, plain.replace("{", "").replace("}", ""), _sum(*terms), plain.replace(" ", "")]
+    )
 
 
 def line(rng: random.Random) -> Answer:
     m, b = _nonzero(rng, 9), _nonzero(rng, 30)
     right = _sum((m, "x"), (b, ""))
-    return Answer((m, b), [f"y = {right}", f"y={right}".replace(" ", ""), _sum((m, "x"), (-1, "y"), (b, "")) + " = 0", f"{right} = y"])
+    return Answer(
+        (m, b),
+        [f"y = {right}", f"y={right}".replace(" ", ""), _sum((m, "x"), (-1, "y"), (b, "")) + " = 0", f"{right} = y"],
+    )
 
 
 def angle(rng: random.Random) -> Answer:
@@ -185,7 +196,10 @@ def angle(rng: random.Random) -> Answer:
     top = "" if value.numerator == 1 else str(value.numerator)
     bottom = value.denominator
     whole = rf"{top}\pi" if bottom == 1 else rf"\frac{{{top}\pi}}{{{bottom}}}"
-    return Answer(value, [whole, whole.replace("frac", "dfrac"), rf"{_fraction(value)}\pi", rf"\frac{{{a}\pi}}{{{b}}}", f"{whole} cm"])
+    return Answer(
+        value,
+        [whole, whole.replace("frac", "dfrac"), rf"{_fraction(value)}\pi", rf"\frac{{{a}\pi}}{{{b}}}", f"{whole} cm"],
+    )
 
 
 def function(rng: random.Random) -> Answer:
@@ -195,7 +209,10 @@ def function(rng: random.Random) -> Answer:
 
 def power(rng: random.Random) -> Answer:
     base, exponent = rng.choice((2, 3, 5, 7)), rng.randint(20, 300)
-    return Answer((base, exponent), [f"{base}^{{{exponent}}} - 1", f"-1+{base}^{{{exponent}}}", rf"{base}\cdot {base}^{{{exponent - 1}}}-1"])
+    return Answer(
+        (base, exponent),
+        [f"{base}^{{{exponent}}} - 1", f"-1+{base}^{{{exponent}}}", rf"{base}\cdot {base}^{{{exponent - 1}}}-1"],
+    )
 
 
 def ratio(rng: random.Random) -> Answer:
