@@ -89,6 +89,23 @@ class GatedGRPOTrainer(HubGRPOTrainer):
         # 1 where nothing is kept and any number would do: at 0 this process alone would leave out TRL's KL, and what it gathers
         return torch.where(own > 0, own / mean, torch.ones_like(mean))
 
+    def _token_kl(self, output: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
+        """The k1 estimate logp - ref_logp of each token, (B, T); its mean is logged as TRL logs `kl`."""
+        logps = output.get("old_per_token_logps")
+        if logps is None:
+            with torch.no_grad():
+                logps, _, _ = self._get_per_token_logps_and_entropies(
+                    self.model,
+                    torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1),
+                    torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1),
+                    logits_to_keep=output["completion_ids"].size(1),
+                    batch_size=self.args.per_device_train_batch_size,
+                )
+        kl = logps - output.pop("ref_per_token_logps")
+        total, count = self.accelerator.reduce(torch.stack([(kl * mask).sum(), mask.sum()]), reduction="sum")
+        self._metrics["train"]["kl"].append((total / count.clamp(min=1)).item())
+        return kl
+
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         """Scales the gradient of the entropy bonus, the one term that entropies have a gradient from, and not what is logged."""
         logps, entropies, aux_loss = super()._get_per_token_logps_and_entropies(*args, **kwargs)

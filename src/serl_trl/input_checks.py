@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from transformers import AutoConfig, AutoTokenizer
 
 from .decoding import Decoding
@@ -111,6 +111,22 @@ def _texts(prompt: Prompt) -> list[str]:
 
 
 # What a trainer is given ---------------------------------------------------------------------------------------------
+
+
+def check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
+    """Raises a ValueError for arguments of TRL's trainer that votes cannot be taken with, and for what is no dataset of prompts."""
+    for name in ("tools", "rollout_func", "environment_factory"):
+        if kwargs.get(name):
+            raise ValueError(f"SeRLTrainer does not support {name}: votes are taken over single-turn completions.")
+    if isinstance(train_dataset, IterableDataset):
+        raise ValueError(
+            "train_dataset is a streaming dataset; pass a map-style Dataset, for example by load_dataset()."
+        )
+    if not isinstance(train_dataset, Dataset | SelfInstructDataset):
+        raise ValueError(
+            f"train_dataset is a {type(train_dataset).__name__}; pass a datasets.Dataset with a column 'prompt', or a "
+            "SelfInstructDataset."
+        )
 
 
 def checked_datasets(

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from accelerate.logging import get_logger
-from datasets import Dataset, IterableDataset
+from datasets import Dataset
 from transformers import set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 from trl.trainer.utils import nanstd
@@ -19,7 +19,7 @@ from .filters import DifficultyGate
 from .gated_trainer import GatedGRPOTrainer, loss_mask
 from .generation import sampling_seed, swapped
 from .group_votes import GroupVotes
-from .input_checks import checked_datasets
+from .input_checks import check_supported, checked_datasets
 from .instruction_feed import InstructionFeed
 from .prompts import Prompt, put_to_policy, shared_lead
 from .quantization import check_quantization
@@ -102,7 +102,7 @@ class SeRLTrainer(GatedGRPOTrainer):
         train_dataset: Dataset | SelfInstructDataset | None = None,
         **kwargs: Any,
     ):
-        _check_supported(train_dataset, kwargs)
+        check_supported(train_dataset, kwargs)
         check_quantization(kwargs.get("quantization_config"))
         init_kwargs: Any = args.model_init_kwargs if args is not None else None  # TRL has parsed it
         check_quantization((init_kwargs or {}).get("quantization_config"))
@@ -133,15 +133,12 @@ class SeRLTrainer(GatedGRPOTrainer):
             warn_of_lost_updates(self.model, self.args.learning_rate)
         if self._is_vlm:
             raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
-        if (
-            self.use_vllm
-        ):  # an engine in this process has seeded every generator with its number, whatever args.seed is
+        if self.use_vllm:  # an engine in this process has seeded every generator with its number, not with args.seed
             set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
-        self._truth_column = next(
-            (i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)), None
-        )
+        truths = [i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)]
+        self._truth_column = truths[0] if truths else None
         vote = self._group_votes.vote if self._group_votes.reward is not None else None
         self._is_gating = args.is_gated and (vote is not None or self._truth_column is not None)
         self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
@@ -308,10 +305,8 @@ class SeRLTrainer(GatedGRPOTrainer):
     def _kept_groups(self) -> torch.Tensor:
         """Which groups to train on, (P,) over all processes, where the prompts are a dataset's."""
         verdicts = [self._gate(share) for share in self._group_shares()]
-        is_kept = [verdict.kept for verdict in verdicts] or [True] * (
-            len(self._rewards_per_func) // self.num_generations
-        )
         num_rollouts = len(self._rewards_per_func)
+        is_kept = [verdict.kept for verdict in verdicts] or [True] * (num_rollouts // self.num_generations)
         self._log_metrics("train", gate_metrics(verdicts, is_kept, self.num_generations, num_rollouts))
         self._log_metrics("train", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
         return torch.tensor(is_kept, device=self.accelerator.device)
@@ -338,9 +333,8 @@ class SeRLTrainer(GatedGRPOTrainer):
         rows = slice(self.accelerator.process_index * num_rows, (self.accelerator.process_index + 1) * num_rows)
         is_row_kept = ~rewards.isnan()
         mask = loss_mask(output) * is_row_kept[rows, None]  # (B, T)
-        if not (
-            self.args.has_trl_advantages and is_kept.all()
-        ):  # else TRL's stay; they are 0 where there is no reward
+        # TRL's own advantages are 0 where there is no reward
+        if not (self.args.has_trl_advantages and is_kept.all()):
             kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
             output["advantages"] = self._estimator(
                 rewards,
@@ -354,35 +348,3 @@ class SeRLTrainer(GatedGRPOTrainer):
             means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
             self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
         return output if is_row_kept.all() else self._without_rows(output, mask, is_row_kept)
-
-    def _token_kl(self, output: dict[str, Any], mask: torch.Tensor) -> torch.Tensor:
-        """The k1 estimate logp - ref_logp of each token, (B, T); its mean is logged as TRL logs `kl`."""
-        logps = output.get("old_per_token_logps")
-        if logps is None:
-            with torch.no_grad():
-                logps, _, _ = self._get_per_token_logps_and_entropies(
-                    self.model,
-                    torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1),
-                    torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1),
-                    logits_to_keep=output["completion_ids"].size(1),
-                    batch_size=self.args.per_device_train_batch_size,
-                )
-        kl = logps - output.pop("ref_per_token_logps")
-        total, count = self.accelerator.reduce(torch.stack([(kl * mask).sum(), mask.sum()]), reduction="sum")
-        self._metrics["train"]["kl"].append((total / count.clamp(min=1)).item())
-        return kl
-
-
-def _check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
-    for name in ("tools", "rollout_func", "environment_factory"):
-        if kwargs.get(name):
-            raise ValueError(f"SeRLTrainer does not support {name}: votes are taken over single-turn completions.")
-    if isinstance(train_dataset, IterableDataset):
-        raise ValueError(
-            "train_dataset is a streaming dataset; pass a map-style Dataset, for example by load_dataset()."
-        )
-    if not isinstance(train_dataset, Dataset | SelfInstructDataset):
-        raise ValueError(
-            f"train_dataset is a {type(train_dataset).__name__}; pass a datasets.Dataset with a column 'prompt', or a "
-            "SelfInstructDataset."
-        )
