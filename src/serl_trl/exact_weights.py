@@ -164,8 +164,7 @@ def tensor_hashes(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
     A hash of the bytes of each tensor, as far as this process holds them.
 
     Under ZeRO-3 and FSDP that is its shard. What has no bytes here (on the meta device, or in a format of a
-    quantisation library) is left out. Hashing takes about as long as reading memory: a thread for each core, which
-    holds one tensor at a time.
+    quantisation library) is left out. A thread for each core holds one tensor at a time.
 
     Args:
         tensors (`Mapping[str, torch.Tensor]`): The tensors, by name.

@@ -1,12 +1,11 @@
 """Prompts that a policy answers again and again while it trains, so that a change of mind shows without labels."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import is_equivalent
-from .generation import greedy_sampling, rollouts, sampling_seed, swapped
+from .generation import greedy_sampling, model_mode, rollouts, sampling_seed, swapped
 from .prompts import Prompt
 from .random_state import isolated_random_state
 from .refill import Rollout
@@ -103,7 +102,7 @@ class Probes:
         size = max(1, trainer.args.generation_batch_size // num_generations)
         groups = []
         with (
-            _as_deployed(trainer.model),
+            model_mode(trainer.model, training=True),
             isolated_random_state(sampling_seed(trainer, seed)),
             swapped(trainer, num_generations=num_generations),
         ):
@@ -121,24 +120,6 @@ class Probes:
         """The answer as it was spelt before, if it was given before."""
         same = (other for other in known if is_equivalent(answer, other, self.trainer.vote_reward.answer_type))
         return next(same, answer)
-
-
-@contextmanager
-def _as_deployed(model: Any) -> Iterator[None]:
-    """
-    Switches off dropout (that of LoRA, too) and gradient checkpointing for the length of a block.
-
-    The outermost module alone says that it trains: by that TRL tells a rollout, with its number of completions, from
-    evaluation.
-    """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    model.training = True
-    try:
-        yield
-    finally:
-        for module, is_training in modes.items():
-            module.training = is_training
 
 
 def _settled(given: Mapping[str | None, float]) -> bool:
