@@ -31,7 +31,7 @@ _NAMES = r"(?:(?i:the|correct|right|final|best|answer|option|choice|letter|state
 _ONE = re.compile(rf"[\s(\[*]*{_NAMES}([A-Ja-j])[\s)\]*]*")
 _ALONE = re.compile(  # (B), Option B, B. 42, B: east, B) east, B east
     rf"[\s(\[$*\"'`]*{_NAMES}(?:([B-HJ])|([AI])(?!\s+[a-z]))(?![A-Za-z\d_'-])(?![)*\]\s]{{0,4}}(?:{_CONNECTED}|;)[\s(]*[A-J](?![A-Za-z]))"
-    r"(?=[)\]*\"'`$]{0,6}\s*(?:\Z|[).:,;]|[-\u2013\u2014]\s+|(?<=[\s)])(?:[A-Za-z]{2}|[\d$(\\])))"
+    r"(?=[)\]*\"'`$]{0,6}\s*(?:\Z|[).:,;]|[-\u2013\u2014]\s+|(?<=[\s)])(?:[A-Za-z]{2}|[\d$(]|\\(?!(?:c[au]p|times|cdot|pm|mp|to|in|[lgn]eq?|sub|sup|land|lor|wedge|vee)))))"
 )
 _LIST = re.compile(rf"[\s(]*[A-J]\)?(?:[\s)]*(?:{_CONNECTED}|;)[\s(]*[A-J]\)?)+[\s)]*")
 _SPACING = re.compile(r"\\(?:[,;:! ]|q?quad(?![a-z]))|~")
