@@ -37,6 +37,8 @@ from serl_trl.choices import choice_in, find_choice
         ("La r\u00e9ponse est donc (D).", ("D", "statement")),
         ("Die Antwort ist also C.", ("C", "statement")),
         ("Gabarito: C", ("C", "statement")),
+        ("Die richtige L\u00f6sung ist C.", ("C", "statement")),
+        ("I'd say D.", ("D", "statement")),
         ("\u7b54\u6848\u3010B\u3011", ("B", "statement")),
     ],
 )

@@ -35,6 +35,7 @@ from serl_trl.latex import canonical_form, named_parts, parts, rational, set_par
         ("2.718...", "1359/500"),
         (r"1,2,\ldots", r"1,2,\dots"),
         (r"\{x \mid x > 2\}", "x>2"),
+        (r"\{x \in \mathbb{R} : x > 2\}", "x>2"),
         ("x < 0 or x > 1", "x<0,x>1"),
         ("(3, 0.5)", "(3,1/2)"),
         (r"\sqrt 2", r"\sqrt{2}"),

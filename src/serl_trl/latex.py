@@ -67,7 +67,7 @@ _OPERATORS = (
     (r"(\d*\.\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}", lambda match: _repeating(*match.groups())),
     (r"\{\s*(\w+)\s*\\choose\s*(\w+)\s*\}", r"\\binom{\1}{\2}"),
     (r"\{\s*(-?\w+)\s*\\over\s*(-?\w+)\s*\}", r"\\frac{\1}{\2}"),
-    (r"^\\\{\s*[a-z]\s*(?:\\mid|:|\|)\s*(.*)\\\}$", r"\1"),
+    (r"^\\\{\s*[a-z]\s*(?:\\in\s*\\math(?:bb|bf)\s*\{?R\}?\s*)?(?:\\mid|:|\|)\s*(.*)\\\}$", r"\1"),
     (r"\\math(?:bb|bf)\s*\{?R\}?|\\Reals?(?![A-Za-z])|(?i:\ball real numbers\b)", r"(-\\infty,\\infty)"),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\frac\s*(\w)\s*(\w)(?!\w)", r"\\frac{\1}{\2}"),

@@ -203,6 +203,7 @@ def choice_lead_of(language: Language) -> re.Pattern[str]:
     return re.compile(
         rf"{_nouns(language)}(?:{between}(?:{verb}{_then(language)}|{_END}\s{{0,2}}[:=\u0983])"
         rf"|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s))"
+        rf"|{any_of(language.results)}{between}{verb}{_then(language)}"
         rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{_nouns(language)}{_END}(?:\s{{0,2}}:|(?=\s+\S))",
         re.IGNORECASE,
     )
