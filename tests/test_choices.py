@@ -32,6 +32,14 @@ from serl_trl.choices import choice_in, find_choice
         ("A. B. C. D.", (None, "unmarked")),
         ("**A**: too small.\n**B**: too large.\n\n**C**", ("C", "lone")),
         ("So the answer is", (None, "unmarked")),
+        (r"\boxed{A \cup C}", (None, "wrong_type")),
+        (r"\boxed{A \frac{1}{2}}", ("A", "box")),
+        ("La r\u00e9ponse est donc (D).", ("D", "statement")),
+        ("Die Antwort ist also C.", ("C", "statement")),
+        ("Gabarito: C", ("C", "statement")),
+        ("Die richtige L\u00f6sung ist C.", ("C", "statement")),
+        ("I'd say D.", ("D", "statement")),
+        ("\u7b54\u6848\u3010B\u3011", ("B", "statement")),
     ],
 )
 def test_find_choice(text, found):

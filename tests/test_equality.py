@@ -261,3 +261,24 @@ def test_numbers_that_only_sympy_reads_are_compared_to_forty_digits():
     assert compare_forms(r"\int_0^1xdx", "1/2").is_equal
     assert not compare_forms(r"\int_0^1xdx+10^{-20}", "1/2").is_equal
     assert not compare_forms(r"\int_0^1xdx", r"\int_0^1xdx+10^{-30}").is_equal
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "is_equal"),
+    [
+        ("1,1,2", "1,2,2", False),
+        (r"\sqrt{2},\sqrt{8},1", r"1,2\sqrt{2},\sqrt{2}", True),
+        (r"\sqrt{2},\sqrt{2},1", r"1,1,\sqrt{2}", False),
+        ("(1,2),(1,2),(3,4)", "(1,2),(3,4)", True),  # solutions are a set
+        ("192.168.0.1", "192.168.1.0", False),
+        ("1.2.3", "1.2.4", False),
+        ("15:30", "3:30 PM", True),
+        ("3:30", "3:30 PM", False),
+        (r"0.333\ldots", r"\frac{1}{3}", True),
+        ("0.333", "0.333...", False),
+        ("N/A", "N/A", False),
+        ("N/2", "N/2", True),
+    ],
+)
+def test_what_bug_reports_found(a, b, is_equal):
+    assert (is_equivalent(a, b), is_equivalent(b, a)) == (is_equal, is_equal)

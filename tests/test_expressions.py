@@ -40,6 +40,16 @@ EQUAL = [
     (r"\sqrt{\frac{1}{x}}", "x^{-1/2}"),
     (r"\sqrt[3]{x^2}", "x^{2/3}"),
     (r"\sqrt[3]{x^4}", r"x\sqrt[3]{x}"),
+    (r"\sqrt[3]{-8}", "-2"),  # the real root, as it is taught
+    (r"-\sqrt[3]{5}", r"\sqrt[3]{-5}"),
+    # the logarithm of a power, not the power of a logarithm
+    (r"\ln x^2", r"2\ln x"),
+    (r"\log_2 x^3", r"3\log_2 x"),
+    (r"\ln 2x^2", r"\ln 2+2\ln x"),
+    (r"\ln n!", r"\ln(n!)"),
+    (r"\frac{n!}{k!(n-k)!}", r"\binom{n}{k}"),
+    (r"\frac{n!}{(n-k)!}", r"k!\binom{n}{k}"),
+    (r"\frac{n!}{a!b!(n-a-b)!}", r"\binom{n}{a}\binom{n-a}{b}"),
     (r"\sqrt[5]{x^7}", r"x\sqrt[5]{x^2}"),
     (r"42x\sqrt{5x}", r"\sqrt{8820x^3}"),
     (r"|x|", r"\sqrt{x^2}"),
@@ -70,6 +80,9 @@ EQUAL = [
     ("-x<y", "x>-y"),
 ]
 DIFFERENT = [
+    (r"\ln x^2", r"(\ln x)^2"),
+    (r"\frac{n!}{(n-k)!}", r"\binom{n}{k}"),
+    (r"\binom{n}{k}", r"\binom{k}{n}"),
     ("x^2+1", "x^2+2"),
     ("x", "y"),
     ("x+y", "x-y"),
@@ -151,7 +164,6 @@ def test_different(a, b):
         ("|x+1|+|x|", "|x|+|x+1|"),  # where bars turn, a point may be missing
         (r"\lfloor\frac{n}{100}\rfloor", r"\lfloor\frac{2n}{200}\rfloor"),
         (r"\tan(\frac{\pi}{2})", "1"),
-        (r"\sqrt[3]{-8}", "-2"),  # the real root or the principal one?
         (r"\sqrt{-x^2}", r"\sqrt{ixix}"),
     ],
 )

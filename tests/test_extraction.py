@@ -35,6 +35,8 @@ from serl_trl.extraction import find_math, find_number, find_text, number_in
         (find_math, "The answer is (This", (None, "unmarked")),
         (find_number, "The answer is $1,250.", ("1250", "statement")),
         (find_number, r"\boxed{\text{none}}", (None, "wrong_type")),
+        (find_math, "### 72", ("72", "lone")),
+        (find_math, r"The answer is 5 \times", (None, "unmarked")),
         (find_text, "It's Paris.", ("Paris", "lone")),
         (find_text, "The capital of France is Paris.", ("Paris", "conclusion")),
         (find_text, "No idea", (None, "unmarked")),
@@ -109,3 +111,21 @@ def test_megabytes():
     assert find_math("x" * 5_000_000 + r"\boxed{5}") == ("5", "box")
     assert find_math(r"\boxed{5}" + "x" * 5_000_000) == (None, "unmarked")
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["(3,4)", "[1,2)", r"\{1,2\}", r"\pm 3", "3:5", "x=1,y=2", r"x=1 \text{ or } x=2", "x+5", "n!", r"(-\infty,3]"],
+)
+def test_what_is_no_single_number(answer):
+    assert number_in(answer) is None
+    assert find_number(rf"\boxed{{{answer}}}") == (None, "wrong_type")
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [("5!", "120"), ("12+3", "15"), (r"\binom{5}{2}", "10"), (r"3\cdot 4", "12"), ("12 (7+5)", "12"), (r"\{5\}", "5")],
+)
+def test_a_number_that_is_to_be_worked_out(answer, value):
+    assert is_equivalent(number_in(answer), value, "number")
+    assert is_equivalent(answer, value, "number")

@@ -140,3 +140,26 @@ def test_time_is_linear(fragment):
         plain_number(fragment * (num_chars // len(fragment)))
         plain_number("1" + fragment * (num_chars // len(fragment)) + "x")
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "plain"),
+    [
+        ("2\u5343", "2000"),  # thousand
+        ("2\u5343\u514b", "2"),  # kilograms
+        ("3\u767e", "300"),
+        ("5\ucc9c\uc6d0", "5000"),
+        ("5\ubc31\ub9cc", "5000000"),
+        ("1.2\u767e\u4e07", "1200000"),
+        ("12 TL", "12"),
+        ("12 Ft", "12"),
+        ("12 \u0441\u043c^2", "12"),
+        ("-5 \u043c^{3}", "-5"),
+    ],
+)
+def test_scales_and_units_of_other_scripts(answer, plain):
+    assert plain_number(answer) == plain
+
+
+def test_joined_thousands_are_thousands_in_any_language():
+    assert plain_number(r"10,\!080", has_comma=True) == "10080"

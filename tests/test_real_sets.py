@@ -28,6 +28,7 @@ EQUAL = [
     (r"(-\infty,2)\cup(2,\infty)", r"x \ne 2"),
     (r"\mathbb{R} \setminus \{2, 1\}", r"(-\infty,1)\cup(1,2)\cup(2,\infty)"),
     (r"[1,2]\cup\{5\}", r"\{5\}\cup[1,2]"),
+    (r"x \ne 1, x \ne 0", r"\mathbb{R}\setminus\{0,1\}"),
     ("a<x<b", "(a,b)"),
     (r"x \in [1, 2)", "[1,2)"),
     (r"(-\frac{\pi}{2},\frac{\pi}{2}]", r"(-0.5\pi,0.5\pi]"),

@@ -44,7 +44,7 @@ _WORDS = re.compile(  # your final answer here
     rf"|question|problem|value|number|letter|only|text|an?|integer|decimal|fraction|expression|option|choice|simplest"
     rf"|form))*"
     r"|(?:your|insert|enter|put|write|fill)\b[\w\s]{0,40}\bhere|tbd|todo|tba|placeholder|fill (?:me )?in|blank|empty"
-    r"|x{3,6}",
+    r"|x{3,6}|n a",
     re.IGNORECASE,
 )
 _HELD_WORDS = re.compile(  # <number>, [your value], {final_answer}
@@ -61,7 +61,21 @@ _HOLDERS = re.compile(
 # Most answers begin with a number, or with a word: those are decided at once.
 _BEGINS_WITH_DIGIT = re.compile(r"[-\s$.]{0,3}\d[^=]*\Z")
 _BEGINS_WITH_LETTER = re.compile(r"[A-Za-z][^=<>\\\[\]{}]*\Z")
-_KEYWORDS = ["ans", "result", "solution", "here", "tbd", "todo", "tba", "placeholder", "blank", "fill", "empty", "xxx"]
+_KEYWORDS = [
+    "ans",
+    "result",
+    "solution",
+    "here",
+    "tbd",
+    "todo",
+    "tba",
+    "placeholder",
+    "blank",
+    "fill",
+    "empty",
+    "xxx",
+    "n/a",
+]
 
 
 def may_be_placeholder(text: str) -> bool:

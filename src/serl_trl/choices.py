@@ -31,7 +31,7 @@ _NAMES = r"(?:(?i:the|correct|right|final|best|answer|option|choice|letter|state
 _ONE = re.compile(rf"[\s(\[*]*{_NAMES}([A-Ja-j])[\s)\]*]*")
 _ALONE = re.compile(  # (B), Option B, B. 42, B: east, B) east, B east
     rf"[\s(\[$*\"'`]*{_NAMES}(?:([B-HJ])|([AI])(?!\s+[a-z]))(?![A-Za-z\d_'-])(?![)*\]\s]{{0,4}}(?:{_CONNECTED}|;)[\s(]*[A-J](?![A-Za-z]))"
-    r"(?=[)\]*\"'`$]{0,6}\s*(?:\Z|[).:,;]|[-\u2013\u2014]\s+|(?<=[\s)])(?:[A-Za-z]{2}|[\d$(\\])))"
+    r"(?=[)\]*\"'`$]{0,6}\s*(?:\Z|[).:,;]|[-\u2013\u2014]\s+|(?<=[\s)])(?:[A-Za-z]{2}|[\d$(]|\\(?!(?:c[au]p|times|cdot|pm|mp|to|in|[lgn]eq?|sub|sup|land|lor|wedge|vee)))))"
 )
 _LIST = re.compile(rf"[\s(]*[A-J]\)?(?:[\s)]*(?:{_CONNECTED}|;)[\s(]*[A-J]\)?)+[\s)]*")
 _SPACING = re.compile(r"\\(?:[,;:! ]|q?quad(?![a-z]))|~")
@@ -46,7 +46,7 @@ _FONT = re.compile(r"\\(?:text(?:bf)?|math(?:bf|rm)|boldsymbol)(?=\{)|\\[()\[\]]
 _ASSERTED = re.compile(  # what a letter must follow to be the choice
     r"(?<![A-Za-z])(?:answer|ans|option|choice|selection|alternative|statement|response|letter|solution|correct one)s?\b"
     r"(?:(?:(?!\bcannot\b|n't\b)[^.\n?:]){0,80}?\b(?:is|are|be|was)\b|[^.\n?]{0,40}?:|[^.\n?]{0,40}?(?:=>?|\s[-\u2013\u2014]|->|\u2192))|(?<![A-Za-z])ans\."
-    r"|\b(?:it(?:'s| is| must be)|I would say|(?:that|which) leaves|left with|that's|has to be|matches|vote:|final:|correct:)"
+    r"|\b(?:it(?:'s| is| must be)|I(?:'d| would) say|(?:that|which) leaves|left with|that's|has to be|matches|vote:|final:|correct:)"
     r"(?=[\s(*\"']{0,6}[A-J]\b[)*\"']{0,4}[.!]?\s*(?:\n|\Z))"
     r"|\b(?:choose|select|pick|chose|chosen|picked|selected|go(?:ing)? with)\b"
     r"|(?:^|(?<=[.\n,;]))\W{0,8}(?:Therefore|Thus|Hence|So)\b,?(?:\s*it(?:'s| is| must be)\b)?"

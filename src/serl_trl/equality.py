@@ -229,10 +229,24 @@ def _compare_in_order(ours: Sequence[str], theirs: Sequence[str], deadline: Dead
     return _all_equal([[compare_forms(a, b, deadline)] for a, b in zip(ours, theirs, strict=True)])
 
 
-def _compare_as_sets(ours: Sequence[str], theirs: Sequence[str], deadline: Deadline) -> Comparison:
-    """Equal if each item of either has an equal one in the other."""
+def _compare_as_sets(
+    ours: Sequence[str], theirs: Sequence[str], deadline: Deadline, *, is_counted: bool = False
+) -> Comparison:
+    """Equal if each item of either has an equal one in the other; counted, one of its own: 1,1,2 is not 1,2,2."""
     table = [[compare_forms(a, b, deadline) for b in theirs] for a in ours]
-    return _all_equal([*table, *zip(*table, strict=True)])
+    verdict = _all_equal([*table, *zip(*table, strict=True)])
+    return UNEQUAL if verdict.is_equal and is_counted and not _can_be_paired(table) else verdict
+
+
+def _can_be_paired(table: Sequence[Sequence[Comparison]]) -> bool:
+    """Whether each row can be given a column of its own that equals it."""
+    free = list(range(len(table[0])))
+    for row in table:
+        column = next((column for column in free if row[column].is_equal), None)
+        if column is None:
+            return False
+        free.remove(column)
+    return not free
 
 
 def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Comparison:
@@ -300,7 +314,7 @@ def _compare_lists(first: Shape, second: Shape, deadline: Deadline) -> Compariso
             return UNEQUAL  # tuples are a set of solutions, but 1,1,2 is not 1,2
         if r"\dots" in first.items or r"\dots" in second.items:
             return _compare_in_order(first.items, second.items, deadline)
-        return _compare_as_sets(first.items, second.items, deadline)
+        return _compare_as_sets(first.items, second.items, deadline, is_counted=not are_tuples)
     if (first.ordered and len(second.items) > 1) or (second.ordered and len(first.items) > 1):
         # A list is sorted: it equals the tuple that is.
         return _compare_in_order(first.ordered or first.items, second.ordered or second.items, deadline)

@@ -14,7 +14,17 @@ from typing import NamedTuple
 
 from .blanks import may_be_placeholder, says_nothing
 from .conclusions import concluded, gives_up, is_concluding, last_sentence, line_set_apart, lone_line, value_in
-from .latex import EXACT, MAX_ANSWER_CHARS, MAX_CACHED, canonical_form, rational
+from .grammar import tree
+from .latex import (
+    EXACT,
+    MAX_ANSWER_CHARS,
+    MAX_CACHED,
+    canonical_form,
+    named_parts,
+    rational,
+    set_parts,
+    tuple_parts,
+)
 from .numerals import decimal_of, plain_number
 from .phrases import AND_OR, AND_OR_SIGNS
 from .response import UNFINISHED, closed_boxes, last_boxes, response_of
@@ -49,7 +59,7 @@ def missing(text: str) -> Found:
 # bold print within; thin spaces and quotation marks around; <12>; $12$; a point at the end; \text{ the } 17th
 _BOLD = re.compile(r"\*\*(?=\s)|(?<=\s)\*\*")
 _THIN_SPACE = r"(?:\\[,;! ]|\\q?quad(?![a-z]))"
-_OUTER_SPACE = re.compile(rf"^(?:{_THIN_SPACE}\s*)+|(?:\s*{_THIN_SPACE})+$|\\$")
+_OUTER_SPACE = re.compile(rf"^(?:#{{1,6}}\s+|(?:{_THIN_SPACE}\s*)+)|(?:\s*{_THIN_SPACE})+$|\\$")
 _QUOTES = re.compile(r"^[\\\"'\u201c]*[\"'\u201c\u00ab]+|[\\\"'\u201d]*[\"\u201d\u00bb]+$|^==|==$")
 _ANGLES = re.compile(r"<([^<>/]+)>")
 _DELIMITERS = re.compile(r"\$+([^$]+)\$+\.?|\\[(\[](.+)\\[)\]]\.?", re.DOTALL)
@@ -152,7 +162,7 @@ def find_text(text: str) -> Found:
 _FORMULA_ONLY = re.compile(r"\$+[^$]+\$+\.?|\\\(.+\\\)\.?|\\\[.+\\\]\.?")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]|\\[A-Za-z]|[\u2205]")
 _SUM = re.compile(r"\d\s*=")
-_NO_VALUE = re.compile(r"=|[-+*/^\\]$|(?<![\\A-Za-z])[A-Za-z]{2}|[^\W\d_\x00-\x7f]{2}|\d \d")
+_NO_VALUE = re.compile(r"=|(?:[-+*/^\\]|\\times|\\cdot)$|(?<![\\A-Za-z])[A-Za-z]{2}|[^\W\d_\x00-\x7f]{2}|\d \d")
 # 17, I believe.
 _AS_FAR_AS_I_KNOW = re.compile(r",\s+I (?:believe|think|guess)\b\.?$")
 
@@ -209,6 +219,9 @@ def find_number(text: str) -> Found:
 # 1,250 or 3/4 as written; 2^3, of which only algebra knows the value
 _PLAIN_DIGITS = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+(?![\d.]))?")
 _ALGEBRAIC = re.compile(r"[-\d.]+(?:\^|\*).*|.*\\(?:sqrt|pi).*")
+_OPERATOR = re.compile(r"[^-]\+|!|\\d?binom|\\cdot|\\times")
+_GLOSS = re.compile(r"\d\s+\(")  # 12 (7+5)
+_LISTED = re.compile(r"[,:]")
 # a number with its separators; what stands between two of them if they are several; 2 and 1/3; a date
 _NUMERAL = re.compile(r"\d+(?:[.,'\u2019]\d+)*(?:\s?/\s?\d+)?")
 _BETWEEN_SEVERAL = re.compile(
@@ -236,6 +249,8 @@ def _number_in(answer: str) -> str | None:
     if mixed := _MIXED.fullmatch(answer.strip()):
         sign, whole, top, bottom = mixed.groups()
         return f"{sign}{int(whole) * int(bottom) + int(top)}/{bottom}"
+    if answer.count("=") > 1 and _holds_several(canonical_form(answer)):
+        return None  # x=1 or x=2
     plain = plain_number(answer.rpartition("=")[2].replace(",\\!", ",").replace("{,}", ","), may_be_list=False)
     if rational(plain) is not None:
         return plain
@@ -245,11 +260,22 @@ def _number_in(answer: str) -> str | None:
     match = _PLAIN_DIGITS.search(plain) if plain.isascii() else None
     number = match[0].replace(",", "") if match else None
     form = canonical_form(answer)
-    if _ALGEBRAIC.fullmatch(form):
-        return answer  # 2^3 is a number that only algebra knows
+    if _holds_several(form):
+        return None
+    expression = tree(form) if _OPERATOR.search(form) and not _GLOSS.search(answer) else None
+    if expression is not None and expression.letters:
+        return None  # x+5
+    if expression is not None or _ALGEBRAIC.fullmatch(form):
+        return answer  # 2^3 and 5! are numbers that only algebra knows
     value = rational(form)
     # The digits as written, unless they are only a part of the number, as in 1.5\times10^3.
     return number if value is None or (number is not None and rational(number) == value) else str(value)
+
+
+def _holds_several(form: str) -> bool:
+    """Whether a canonical form is a tuple, an interval, a set, a list of numbers, values of several unknowns, a ratio."""
+    is_list = bool(_LISTED.search(form) and EXACT.fullmatch(form))
+    return is_list or bool(tuple_parts(form) or named_parts(form)) or len(set_parts(form) or ()) > 1
 
 
 def _are_several(answer: str) -> bool:

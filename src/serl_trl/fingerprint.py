@@ -50,7 +50,8 @@ class _Floats:
 
     def __init__(self, expression: Tree, point: dict[str, complex]) -> None:
         self.point = point
-        self.is_real = bool(expression.letters) and "i" not in expression.kinds
+        self.has_i = "i" in expression.kinds
+        self.is_real = bool(expression.letters) and not self.has_i
         self.loss = 1.0
 
     def value(self, node: Node) -> complex:
@@ -113,7 +114,7 @@ class _Floats:
         if index == 2:
             return self.radicand(radicand, node) ** 0.5
         if radicand.imag or radicand.real < 0:
-            if not (self.is_real and index.real % 2) or abs(radicand.imag) > 0:
+            if self.has_i or not index.real % 2 or abs(radicand.imag) > 0:
                 raise NoValue  # the real root or the principal one?
             return complex(-((-radicand.real) ** (1 / index.real)))
         return complex(radicand.real ** (1 / index.real))

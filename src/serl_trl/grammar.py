@@ -24,6 +24,7 @@ GREEK = (
 FUNCTIONS = (
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "ln", "log", "lg",
 )  # fmt: skip
+_LOGARITHMS = ("ln", "log", "lg")
 _CALLS = {"\\" + name for name in FUNCTIONS}
 _LETTERS = {"\\" + name for name in GREEK} | set("abcdfghjklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _FENCES = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil"), "|": ("|", "abs")}
@@ -190,9 +191,11 @@ class _Parser:
             self.take()
             base = self.group() if self.peek() == "{" else self.atom()
         first = self.peek()
-        argument = self.atom()
+        # \ln x^2 is the logarithm of the power, while people differ about \sin x^2
+        operand = self.power if name in _LOGARITHMS and (first.isalnum() or first in _LETTERS) else self.atom
+        argument = operand()
         if first[:1].isdigit() and (self.peek() in _LETTERS or self.peek() == "\\pi"):
-            argument = _node("mul", argument, self.atom())  # \sin 2x
+            argument = _node("mul", argument, operand())  # \sin 2x
         may_follow = ("+", "-", *_CALLS, *(("*", "/", "\\cdot", "\\times") if first in ("(", "{") else ()))
         if exponent == "-1" and name in ("sin", "cos", "tan"):
             name, exponent = "arc" + name, "1"

@@ -37,7 +37,7 @@ class Language(NamedTuple):
 
 
 LANGUAGES = (
-    Language("de", "antwort|endantwort|lösungswort", "ist|lautet|wäre|beträgt|sind", "lösung|ergebnis|endergebnis",
+    Language("de", "antwort|endantwort|lösungswort", "ist|lautet|wäre|beträgt|sind|ist also|lautet also|beträgt also", "lösung|ergebnis|endergebnis",
              "ich wähle|option|die option|richtige option|korrekte option|antwortmöglichkeit|buchstabe|der buchstabe|alternative|aussage|antwort|die antwort",
              "ist richtig|ist korrekt|stimmt|ist die richtige|ist die korrekte|trifft zu",
              therefore="daher|somit|folglich|deshalb|insgesamt|demnach|also hat|also sind|also ist|also beträgt|zusammen",
@@ -57,7 +57,7 @@ LANGUAGES = (
              "è corretta|è giusta|è quella corretta|è quella giusta|è la risposta|è esatta",
              therefore="quindi|pertanto|dunque|in totale|perciò|di conseguenza|in conclusione",
              minus="meno|negativo", has_comma=True),
-    Language("pt", "resposta|respostas", "é|seria|são|será", "resultado|solução",
+    Language("pt", "resposta|respostas|gabarito", "é|seria|são|será", "resultado|solução",
              "escolho|opção|opcao|a opção|a letra|letra|a alternativa|alternativa|item|o item|a resposta|a|o",
              "está correta|é a correta|é correta|está certa|é a resposta|é a alternativa correta|é a certa",
              therefore="portanto|logo|então|assim|no total|por isso|ao todo|em conclusão", minus="menos|negativo",

@@ -55,6 +55,8 @@ _OPERATORS = (
     (r"^0(?=\d:\d\d)", ""),  # 07:45
     (r"^(-?\d+)\s+and\s+(\d+)/(\d+)$", lambda match: _mixed(*match.groups())),  # 2 and 1/3
     (r"(?<=,)\s*\.{3}|\\(?:ldots|cdots|dots[bcimo])(?![A-Za-z])", r"\\dots "),
+    (r"(\d*\.\d*?)(\d)\2{2,}\s*(?:\\dots|\.{3})$", lambda match: _repeating(match[1], match[2])),  # 0.333...
+    (r"(\.\d+)\s*(?:\\dots|\.{3})$", r"\1"),  # 3.14159...
     (r"(?<=\d)\s*[xX]\s*10(?=\s*\^)", r"\\times 10"),
     (r"\^\(([^()]*)\)", r"^{\1}"),
     (r"\+/-", r"\\pm "),
@@ -65,7 +67,7 @@ _OPERATORS = (
     (r"(\d*\.\d*)\\(?:overline|bar|dot)\s*\{(\d+)\}", lambda match: _repeating(*match.groups())),
     (r"\{\s*(\w+)\s*\\choose\s*(\w+)\s*\}", r"\\binom{\1}{\2}"),
     (r"\{\s*(-?\w+)\s*\\over\s*(-?\w+)\s*\}", r"\\frac{\1}{\2}"),
-    (r"^\\\{\s*[a-z]\s*(?:\\mid|:|\|)\s*(.*)\\\}$", r"\1"),
+    (r"^\\\{\s*[a-z]\s*(?:\\in\s*\\math(?:bb|bf)\s*\{?R\}?\s*)?(?:\\mid|:|\|)\s*(.*)\\\}$", r"\1"),
     (r"\\math(?:bb|bf)\s*\{?R\}?|\\Reals?(?![A-Za-z])|(?i:\ball real numbers\b)", r"(-\\infty,\\infty)"),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\frac\s*(\w)\s*(\w)(?!\w)", r"\\frac{\1}{\2}"),
@@ -87,6 +89,7 @@ _UNITS = (
     (r"\s{0,4}(?:,\s{0,4})?(?:\\(?:text|mbox|textrm)\{\s{0,4},?\s{0,4}(?:and|or)\s{0,4}\}|(?<=\W)(?:and|or)\b)\s{0,4}", _AND),
     (r"(?i)(?<=\d)\s*(?:\\(?:text|mathrm)\{\s*)?([ap])\.?\s?m\b\.?\s*\}?", lambda match: match[1].lower() + "m"),  # 3:30 pm is no length
     (r"^(0?\d|1[0-2])(?=[ap]m$)", r"\1:00"),
+    (r"^(1[3-9]|2[0-3])(?=:[0-5]\d$)(.*)", lambda match: f"{int(match[1]) - 12}{match[2]}pm"),  # 15:30
     # A unit after a value: 15\mbox{ cm}^2, 18 dollars, 5 cm. The unit is the question's, so it carries nothing.
     (r"(?<=[\w})\]])(?:[\s/]*(?:\\cdot\s*)?\\(?:text|mbox|mathrm|textrm|textbf|textnormal|textit|rm)\{(?!\s*[ei]\s*\})[^{}\d]*\}(?:\^\{?-?\d\}?)?)+[\s.]*$", ""),
     (r"(?<=[\w})\]])\s*\\frac\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}\{\s*\\(?:text|mathrm)\{[^{}\d]*\}\s*\}$", ""),
@@ -227,6 +230,7 @@ def matrix_rows(form: str) -> list[list[str]] | None:
 
 _DATE = re.compile(
     r"\d{4}([-/.])(0?[1-9]|1[0-2])\1(0?[1-9]|[12]\d|3[01])|(0?[1-9]|[12]\d|3[01])([-/.])(0?[1-9]|[12]\d|3[01])\5\d{4}"
+    r"|\d+(?:\.\d+){2,}"  # a version, or a number of the house: 1.2.3
 )
 
 

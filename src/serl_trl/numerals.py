@@ -45,7 +45,7 @@ _CURRENCY = (
     r"(?:(?:US|HK|AU?|CAD?|NZ|SG?|NT|R|MX|Mex|J|C)?\s?\\?\$|[\u00a2-\u00a5\u20a0-\u20bf\u09f3\u0e3f]|(?:Rs|Rp|Fr|Tk"
     r"|Kr|kr|Ksh|KSh|SFr|S/)\b\.?|S/\.?"
     r"|(?:USD|EUR|GBP|INR|CHF|CNY|RMB|JPY|KRW|RUB|BRL|MXN|AUD|CAD|NZD|SGD|HKD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|VND|IDR|MYR"
-    r"|PHP|THB|ZAR|NGN|KES|PKR|BDT|RM)\b)"
+    r"|PHP|THB|ZAR|NGN|KES|PKR|BDT|RM|TL|Ft|lei|RON|RSD|UAH|KZT|ILS|EGP|SAR|AED)\b)"
 )
 _MONEY = re.compile(_CURRENCY)
 _SPACE = r"[ \u00a0\u202f\u2009]"
@@ -55,7 +55,8 @@ _LETTER_SCALES = {"k": 3, "K": 3, "m": 6, "M": 6, "mn": 6, "mio": 6, "B": 9, "bn
 _SCALES = {
     "lakh": 5, "lakhs": 5, "lac": 5, "crore": 7, "crores": 7, "लाख": 5, "करोड़": 7, "হাজার": 3, "লক্ষ": 5, "কোটি": 7,
     "हज़ार": 3, "हजार": 3,
-    "万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "тыс.": 3, "тысяч": 3, "тысячи": 3, "тысяча": 3, "млн": 6,
+    "万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "千": 3, "천": 3, "百": 2, "백": 2,
+    "百万": 6, "百萬": 6, "백만": 6, "千万": 7, "千萬": 7, "천만": 7, "тыс.": 3, "тысяч": 3, "тысячи": 3, "тысяча": 3, "млн": 6,
     "миллионов": 6,
     "миллиона": 6, "миллион": 6, "млрд": 9, "миллиардов": 9, "миллиарда": 9, "Tausend": 3, "tausend": 3,
     "Millionen": 6, "Million": 6, "Mio.": 6,
@@ -66,13 +67,32 @@ _SCALES = {
     "bin": 3, "milyon": 6, "milyar": 9, "ألف": 3, "مليون": 6, "هزار": 3, "میلیون": 6, "ہزار": 3, "لاکھ": 5,
     "کروڑ": 7, "หมื่น": 4, "แสน": 5, "ล้าน": 6,
 }  # fmt: skip
-_UNSPACED = "万萬만亿億억"  # a unit may follow at once: 12万元
+# a unit may follow at once: 12万元; 2千克 is a unit as a whole
+_UNSPACED = (
+    "百万",
+    "百萬",
+    "백만",
+    "千万",
+    "千萬",
+    "천만",
+    "万",
+    "萬",
+    "만",
+    "亿",
+    "億",
+    "억",
+    "千",
+    "천",
+    "百",
+    "백",
+)
+_JOINED_SCALES = "|".join([*_UNSPACED[:-4], "千(?![克米瓦卡焦赫伏帕])", "천", "百(?!分)", "백(?!분)"])
 _WORDS = "|".join(sorted(map(re.escape, set(_SCALES) - set(_UNSPACED)), key=lambda word: (-len(word), word)))
 _SMALL = r"\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u209f\u2150-\u218f"  # exponents and fractions of one character
 _WHOLE = re.compile(
     rf"(?P<before>[^\d\n\\$<>=+*/^()\[\]{{}}|A-Za-z-]{{0,12}}?)(?P<sign>[-\u2212]?)\s?(?P<money>{_CURRENCY}\s?)?(?P<sign2>[-\u2212]?)"
     rf"(?P<number>{_NUMERAL})"
-    rf"(?:\s?(?P<scale>[{_UNSPACED}]|(?:{_WORDS})(?![^\W\d_]))|(?P<letter>k|K|mn|mio|M|m|bn|B|b)(?![A-Za-z]))?"
+    rf"(?:\s?(?P<scale>(?:{_JOINED_SCALES})|(?:{_WORDS})(?![^\W\d_]))|(?P<letter>k|K|mn|mio|M|m|bn|B|b)(?![A-Za-z]))?"
     r"(?P<unit>(?:\s?(?:\\?[%$]|[\u00a2-\u00a5\u20a0-\u20bf]))?(?:\s{0,2}(?:\\(?:text|mathrm|mbox)\{[^{}\d\\]{0,40}\}"
     rf"|(?:[^\d\\{{}}<>=+*/^()\[\]|&;:,_\n{_SMALL}-]|/(?=[^\W\d_])|(?<=[^\W\d_])[\u00b2\u00b3]){{1,60}}))?)"
     r"(?:/-)?[\s.\u3002\u0964*]*"
@@ -85,7 +105,9 @@ _LISTED = re.compile(  # 2和3; 5 und 7; x=2 或 x=3
     rf"(?<=[\d)}}\]$])(?:\s*{AND_OR_SIGNS}\s*|\s+{AND_OR}\s+)(?=[-\d(\\$]|[a-z]\s?=)"
 )
 _OPERATOR = re.compile(r"[\\{}^=+*<>_&|(\[]")
+_SQUARE_UNIT = re.compile(r"(-?\d[\d.,]{0,40})\s?([^\W\d_\x00-\x7f]{1,3})\^\{?[23]\}?")
 _THIN_SPACE = re.compile(r"\\[,;: ]|~")
+_JOINED = re.compile(r"(?<=\d),\\!\s*(?=\d{3})")  # 10,\!080, of thousands in any language
 _HALF = re.compile("半|половин|반|ครึ่ง")  # three and a half
 _FRACTION = re.compile(r"(\d+)\s*(?:分之|分の|분의)\s*(\d+)")  # of three parts two
 _COINS = re.compile(
@@ -171,7 +193,7 @@ def plain_number(answer: str, *, has_comma: bool = False, may_be_list: bool = Tr
     if not answer.isascii():
         answer = answer.translate(ASCII_DIGITS | ASCII_MARKS)
         answer = _FRACTION.sub(r"\\frac{\2}{\1}", answer)
-    answer = _SPACED_SIGN.sub("-", _MINUS_WORD.sub("-", answer))
+    answer = _SPACED_SIGN.sub("-", _MINUS_WORD.sub("-", _JOINED.sub("", answer)))
     if coins := _COINS.fullmatch(answer):
         return str(Decimal(coins[1].replace(",", "")) + Decimal(coins[2]) / 100)
     numeral = answer
@@ -201,6 +223,8 @@ def _without_unit(answer: str) -> str:
     while end and not (answer[end - 1].isdigit() or answer[end - 1] in ")]}$"):
         end -= 1
     value, unit = answer[:end], answer[end:]
+    if square := _SQUARE_UNIT.fullmatch(answer):  # 12 \u0441\u043c^2
+        value, unit = square.groups()
     is_unit = _IS_FOREIGN.search(unit) and not _HALF.search(unit) and not _OPERATOR.search(unit)
     return value if is_unit and value and not _IS_FOREIGN.search(value) else answer
 

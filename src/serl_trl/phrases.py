@@ -107,18 +107,24 @@ def languages_in(text: str) -> list[Language]:
     return _languages(text, _INDEX)
 
 
+def _then(language: Language) -> str:
+    """What may stand between the verb and the value: la r\u00e9ponse est *donc* 12."""
+    return rf"(?:\s{any_of(language.therefore)}(?=\s))?"
+
+
 @cache
 def lead_of(language: Language) -> re.Pattern[str]:
     """What leads to an answer in a language: "la respuesta es", "Antwort:"; group `final` if it is called final."""
     between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d\\]){{0,40}}?"
     verb = any_of(language.verbs)
-    value = r"(?=[*_$\\(\s\"\u201c\u300c-]{0,8}\d)"  # Vastaus 12
+    value = r"(?=[*_$\\(\s\"\u201c\u300c-]{0,8}(?:\d|[dt]?frac\{|sqrt))"  # Vastaus 12
     # where the verb comes last, only the value ends what leads to it
     far = rf"|{between}{value}(?=[^\n]{{1,40}}?{any_of(language.tails)})" if language.tails else ""
     return re.compile(
         rf"(?P<final>{_FINAL})?(?:{any_of(language.answers)}"
-        rf"(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s)|{_END}{value}{far})"
-        rf"|{any_of(language.results)}(?:{between}{verb}|{_END}\s{{0,2}}[:=]?{value})"
+        rf"(?:{between}(?:{verb}{_then(language)}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s)"
+        rf"|{_END}{value}{far})"
+        rf"|{any_of(language.results)}(?:{between}{verb}{_then(language)}|{_END}\s{{0,2}}[:=]?{value})"
         rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{any_of(language.answers)}{_END}(?:\s{{0,2}}:"
         rf"|(?=\s+\S)))",  # ist die Antwort 12
         re.IGNORECASE,
@@ -133,7 +139,7 @@ JOINED_TAIL = re.compile(
     "|".join(re.escape(word) for word in _alternatives(*(row.tails for row in LANGUAGES)) if word.startswith("'"))
 )
 # What ends a sentence behind a value, and only there: 12です。
-TAIL = re.compile(rf"[\s*\"$}})]{{0,4}}{any_of(*(row.tails for row in LANGUAGES))}[\s.!*\u3002\u0964]*(?:\n|$)")
+TAIL = re.compile(rf"[\s*\"]{{0,4}}{any_of(*(row.tails for row in LANGUAGES))}[\s.!*\u3002\u0964]*(?:\n|$)")
 
 _MARKS = re.compile(r"[\W\d]{0,20}")
 
@@ -195,7 +201,9 @@ def choice_lead_of(language: Language) -> re.Pattern[str]:
     between = rf"(?:(?!{_NOT})[^\n.:=?!\u3002\d\\]){{0,40}}?"
     verb = any_of(language.verbs)
     return re.compile(
-        rf"{_nouns(language)}(?:{between}(?:{verb}|{_END}\s{{0,2}}[:=\u0983])|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s))"
+        rf"{_nouns(language)}(?:{between}(?:{verb}{_then(language)}|{_END}\s{{0,2}}[:=\u0983])"
+        rf"|{_END}\s[-\u2013\u2014]{{1,2}}(?=\s))"
+        rf"|{any_of(language.results)}{between}{verb}{_then(language)}"
         rf"|{verb}\s(?:[^\W\d_]{{1,12}}\s)?{_nouns(language)}{_END}(?:\s{{0,2}}:|(?=\s+\S))",
         re.IGNORECASE,
     )

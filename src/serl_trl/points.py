@@ -17,6 +17,8 @@ DENOMINATOR = 1_000_003  # a prime, so that values share no factor with what is 
 GRID_SIZE = 96
 MAX_GRID_NUMBER = 20  # a floor or a bar with larger numbers in it may turn where no point of the grid is
 INTEGERS = frozenset("ijklmnNKM")  # letters that denote integers within a floor
+LARGER = frozenset("mnMN")  # at every other integer point, so that (n-k)! has a value there
+MORE = 20
 NUM_SIGNS = 6  # bits of a letter's code: any two letters differ in one of them, hence in sign at one point
 
 
@@ -59,11 +61,12 @@ def value(letter: str, kind: str, number: int) -> Fraction:
         low, high = ((0, 1), (20, 90), (-90, -20), (-1, 0))[number - NUM_SIGNS]
         return _between(letter, f"signed {number}", Fraction(low), Fraction(high))
     if kind == "integer":
-        return Fraction(3 + _random(letter, f"integer {number}") % 37)
+        size = Fraction(3 + _random(letter, f"integer {number}") % 37)
+        return size + MORE if number % 2 and letter[0] in LARGER else size
     return _on_the_grid(letter, number)
 
 
-NUM_POINTS = {"plain": 3, "signed": NUM_SIGNS + 4, "integer": 6, "grid": GRID_SIZE}
+NUM_POINTS = {"plain": 3, "signed": NUM_SIGNS + 4, "integer": 12, "grid": GRID_SIZE}
 _GRID = {"floor*", "ceil*", "abs*"}
 _WHOLE = {"factorial*", "binomial*"}
 _SIGNED = {"root*", "real power*", "ln*", "log*", "lg*", "arcsin*", "arccos*"}

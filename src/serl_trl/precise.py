@@ -47,7 +47,8 @@ class _Precise:
 
     def __init__(self, expression: Tree, point: dict[str, Fraction], precision: int, work: list[int]) -> None:
         self.point, self.precision, self.work = point, precision, work
-        self.is_real = bool(expression.letters) and "i" not in expression.kinds
+        self.has_i = "i" in expression.kinds
+        self.is_real = bool(expression.letters) and not self.has_i
         self.lost = 0
         self.is_exact = True  # so far: nothing but rationals
 
@@ -162,7 +163,7 @@ class _Precise:
             return radicand
         mp = _mpmath().mp
         if index > 2 and not (radicand.imag == 0 and radicand.real > 0):
-            if not self.is_real or index % 2 == 0 or radicand.imag != 0:
+            if self.has_i or index % 2 == 0 or radicand.imag != 0:
                 raise NoValue  # the real root or the principal one?
             return -mp.root(-self.inexact(radicand), index.numerator)
         if radicand.imag == 0 and radicand.real < 0 and self.is_real and not node.args[0].is_constant:
@@ -206,10 +207,11 @@ class _Precise:
 
     def _function(self, node: Node) -> Number:
         arguments = [self.value(arg) for arg in node.args]
-        if any(argument.imag != 0 or abs(argument) > 2**64 for argument in arguments):
+        is_logarithm = node.kind in ("ln", "log", "lg")
+        if any(argument.imag != 0 or (abs(argument) > 2**64 and not is_logarithm) for argument in arguments):
             raise NoValue
         mp = _mpmath().mp
-        if node.kind in ("ln", "log", "lg"):
+        if is_logarithm:
             if min(arguments) <= 0 or (len(arguments) == 2 and arguments[1] == 1):
                 raise NoValue
             logs = [mp.ln(self.inexact(argument)) for argument in arguments]

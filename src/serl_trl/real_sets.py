@@ -96,8 +96,9 @@ def _of_inequalities(items: list[str]) -> RealSet | None:
     if None in found or len(names) != 1:
         return None
     name = names.pop()
-    if len(found) == 1 and found[0] is not None and isinstance(found[0][1], list):
-        return _without(found[0][1], name)
+    excluded = [each[1] for each in found if each is not None and isinstance(each[1], list)]
+    if len(excluded) == len(items):  # x\ne1,x\ne2
+        return _without([point for points in excluded for point in points], name)
     intervals = [each[1] for each in found if each is not None and isinstance(each[1], Interval)]
     if len(intervals) != len(items):
         return None

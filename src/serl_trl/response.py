@@ -17,7 +17,8 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
 # The full stops of other scripts; a Chinese response may end each item of a list with "\uff61"
 _STOPS = dict.fromkeys((0xFF61, 0x06D4, 0x1362), "\u3002")
-_REPLACED = _FULL_WIDTH | _INVISIBLE | ASCII_DIGITS | ASCII_MARKS | _STOPS
+_BRACKETS = {0x3010: "[", 0x3011: "]", 0x3014: "[", 0x3015: "]"}
+_REPLACED = _FULL_WIDTH | _INVISIBLE | ASCII_DIGITS | ASCII_MARKS | _STOPS | _BRACKETS
 UNFINISHED = "<think>"  # what is left of a response that is still thinking
 # <|im_end|>; or, as base models write it, a line that begins with "Human:"
 _CHAT_MARKER = re.compile(

@@ -161,6 +161,7 @@ _SENTENCE_END = re.compile(  # 12. Then; 12 but; 12 (a dozen); 12, as; 12 and sh
     r"|[,;]\s+(?!and\b|or\b)(?=[A-Za-z]{2})|\s+(?:because|since|as|which|where|when|if|so)\b"
     r"|\s+and\s+(?:she|he|it|they|we|the|this|there)\b"
 )
+_ENDS_OPEN = re.compile(r"\b(?:and|or|is)$|[\d)}]\s*(?:[+=^]|\\times|\\cdot)$|[\d)}]\s+[-/]$")  # 5 and; 5 +
 _FILLER = re.compile(  # the answer is *therefore approximately* 12
     r"(?:(?:therefore|thus|then|also|actually|in fact|really|indeed|probably|most likely|likely|definitely|now|of course|, I think|I think|approximately"
     r"|about|roughly|simply|just|only|exactly|equal to|(?:written|expressed) as|clearly|the (?:number|value))\b[\s,:]*)+",
@@ -203,7 +204,7 @@ def statement(rest: str, not_an_answer: re.Pattern[str] = NOT_AN_ANSWER) -> str 
         rest = (
             re.sub(r"[\"\s]{0,4}\}{1,4}$", "", rest) if rest.count("}") > rest.count("{") else rest
         )  # {"answer": 12}
-    if not is_complete(rest) or re.search(r"\b(?:and|or|is)$", rest):
+    if not is_complete(rest) or _ENDS_OPEN.search(rest):
         return None
     if re.match(r"that\s", rest) and len(set(NUMBER.findall(rest))) == 1:
         return NUMBER.findall(rest)[0]  # that she has 12 apples
