@@ -2,6 +2,7 @@
 
 import functools
 import textwrap
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -203,13 +204,16 @@ class SeRLTrainer(GatedGRPOTrainer):
         Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them.
 
         TRL leaves dropout on while it generates, Transformers fills what TRL does not set from the checkpoint, and continuous
-        batching ends in train mode: [`~decoding.writing`] mends all three. The tokens of instructions, which TRL does not see,
+        batching ends in train mode: [`~decoding.writing`] mends all three. With an adapter TRL's rollouts are in float32 where
+        training computes in bfloat16; here they are in the precision of training. The tokens of instructions, which TRL does not see,
         are counted as it counts those of rollouts.
         """
         batch, self._generated = self._generated, None
         if batch is not None:
             return batch
-        with writing(self.accelerator.unwrap_model(self.model)):
+        # the forward of an adapter's base, which `generate` calls, is not the one that accelerate has wrapped
+        precision = nullcontext() if self.use_vllm else self.accelerator.autocast()
+        with writing(self.accelerator.unwrap_model(self.model)), precision:
             completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
         if not self._is_counting:
             num_tokens = sum(map(len, prompt_ids)) + sum(map(len, completion_ids))
