@@ -195,9 +195,10 @@ def test_at_learning_rate_0_every_score_stays(tmp_path, files, settings):
     check_still(still_trainer(tmp_path, checkpoint(tmp_path / "model", **files), **settings))
 
 
-def test_at_learning_rate_0_an_adapter_with_dropout_stays(tmp_path):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_at_learning_rate_0_an_adapter_with_dropout_stays(tmp_path, bf16):
     config = LoraConfig(r=4, lora_dropout=0.5, target_modules="all-linear", init_lora_weights=False)
-    check_still(still_trainer(tmp_path, peft_config=config))
+    check_still(still_trainer(tmp_path, peft_config=config, bf16=bf16))
 
 
 @pytest.mark.parametrize("bf16", [False, True])

@@ -282,3 +282,17 @@ def test_numbers_that_only_sympy_reads_are_compared_to_forty_digits():
 )
 def test_what_bug_reports_found(a, b, is_equal):
     assert (is_equivalent(a, b), is_equivalent(b, a)) == (is_equal, is_equal)
+
+
+@pytest.mark.parametrize("form", ["(3:2)", "1):2", r"b\right):", "{x:1", "f(1:2)", ":"])
+def test_a_colon_that_divides_nothing_is_no_ratio(form):
+    """Comparing its one part would be to compare the form again, for ever."""
+    assert not compare_forms(form, "x+1").is_equal
+    assert not compare_forms("(y:1]", form).is_equal
+
+
+def test_ratios_are_compared_part_by_part():
+    assert compare_forms("3:2", "3:2.0").is_equal
+    assert not compare_forms("3:2", "6:4").is_equal
+    assert not compare_forms("3:2", "3:2:1").is_equal
+    assert not compare_forms("3:2", "3").is_equal

@@ -107,6 +107,6 @@ def test_a_gradient_that_is_no_number_with_a_loss_that_is(tmp_path):
     with pytest.raises(FloatingPointError) as caught:
         guarded.train()
     assert "At step 1 the gradient is not finite" in str(caught.value)
-    assert "There is no checkpoint yet." in str(caught.value)
+    assert "There is no checkpoint yet. Begin anew with a lower learning_rate" in str(caught.value)
     assert "and 3 more" in str(caught.value)  # of the 8 rows of the step
     assert all(map(torch.equal, before, snapshot(guarded.model)))

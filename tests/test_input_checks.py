@@ -238,3 +238,14 @@ def test_only_long_prompts_are_tokenised():
 def test_an_unknown_model_is_left_to_trl():
     with pytest.raises(OSError, match="connect to"):
         start(sums(4), "nowhere/at-all")
+
+
+def test_a_tokenizer_without_pad_and_end_is_refused(no_weights, tmp_path):
+    folder = tmp_path / "endless"
+    shutil.copytree(CHECKPOINT, folder)
+    tokenizer = AutoTokenizer.from_pretrained(CHECKPOINT)
+    tokenizer.pad_token = tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
+    texts = Dataset.from_dict({"prompt": [f"What is {i} + {i}?" for i in range(8)]})
+    with pytest.raises(ValueError, match=r"endless has pad_token=None and eos_token=None.*Set tokenizer\.pad_token"):
+        start(texts, str(folder), self_instruct=False)

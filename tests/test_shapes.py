@@ -19,7 +19,6 @@ from serl_trl.shapes import shape
         ),
         (r"-\infty", {"is_collection": True}),
         ("x<5", {"is_real_set": True}),
-        ("3:5", {"is_ratio": True}),
         ("parabola", {"is_text": True}),
         ("2024-03-05", {"is_text": True}),
         ("x+1", {"is_collection": False, "is_text": False, "is_real_set": False, "size": 1}),

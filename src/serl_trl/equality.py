@@ -294,9 +294,9 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
         return UNEQUAL
     if any(one.is_collection and tree(other) for one, other in ((first, b), (second, a))):
         return UNEQUAL
-    if first.is_ratio or second.is_ratio:
-        ours, theirs = parts(a, ":"), parts(b, ":")
-        return _compare_in_order(ours, theirs, deadline) if len(ours) == len(theirs) else UNEQUAL
+    ours, theirs = parts(a, ":"), parts(b, ":")  # a colon in brackets, or where brackets do not match, divides nothing
+    if len(ours) > 1 or len(theirs) > 1:
+        return _compare_in_order(ours, theirs, deadline)
     return _compare_by_algebra(a, b, deadline)
 
 

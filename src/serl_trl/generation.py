@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from accelerate.utils import gather_object
 from trl.models import unwrap_model_for_generation
 
+from .decoding import writing
 from .prompts import Prompt, Reply
 from .random_state import isolated_random_state
 from .refill import Rollout, share_of
@@ -53,6 +54,20 @@ def whole_model(trainer: Any) -> Iterator[Any]:
         ) as model,
     ):
         yield model
+
+
+@contextmanager
+def policy_writing(trainer: Any) -> Iterator[None]:
+    """
+    Has TRL generate by the rules of writing, in the precision in which the policy is trained.
+
+    TRL leaves dropout on, Transformers fills what TRL does not set from the checkpoint, and continuous batching ends in train
+    mode: [`~decoding.writing`] mends all three. And `generate` of an adapter calls the forward of its base, which accelerate
+    has not wrapped: without autocast, rollouts would be in float32 where training and evaluation compute in bfloat16.
+    """
+    autocast = nullcontext() if trainer.use_vllm else trainer.accelerator.autocast()
+    with writing(trainer.accelerator.unwrap_model(trainer.model)), autocast:
+        yield
 
 
 def sampling_seed(trainer: Any, seed: int) -> int:

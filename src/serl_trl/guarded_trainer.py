@@ -78,11 +78,12 @@ class GuardedGRPOTrainer(ResumableGRPOTrainer):
     def _stop(self, what: str, rows: list[str]) -> None:
         run_dir = self._get_output_dir(None)
         complete = complete_checkpoints(run_dir)
-        good = f"The last good checkpoint is {complete[-1]}." if complete else "There is no checkpoint yet."
+        good = f"The last good checkpoint is {complete[-1]}. Resume from it" if complete else ""
         lines = "".join(f"\n  {row}" for row in rows[:MAX_SHOWN])
         more = f"\n  and {len(rows) - MAX_SHOWN} more" if len(rows) > MAX_SHOWN else ""
         raise FloatingPointError(
-            f"At step {self.state.global_step + 1} {what}; nothing was trained on it. {good} Resume from it with a lower "
+            f"At step {self.state.global_step + 1} {what}; nothing was trained on it. "
+            f"{good or 'There is no checkpoint yet. Begin anew'} with a lower "
             f"learning_rate or max_grad_norm, or mend the reward. Prompts and completions:{lines}{more}"
         )
 

@@ -56,6 +56,25 @@ def check_rendering(
             ) from None
 
 
+def check_padding(tokenizer: Any) -> None:
+    """
+    Raises where nothing could fill up the shorter rows of a batch.
+
+    Args:
+        tokenizer ([`~transformers.PreTrainedTokenizerBase`]): Of which TRL takes the pad token, else the end token.
+
+    Raises:
+        ValueError: If it has neither.
+    """
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+    if tokenizer.pad_token is None and tokenizer.eos_token is None:
+        raise ValueError(
+            f"The tokenizer {tokenizer.name_or_path or type(tokenizer).__name__} has pad_token=None and eos_token=None, and "
+            "batches need one of them. Set tokenizer.pad_token to a token of its own, and pass it as processing_class or save "
+            "it with the model."
+        )
+
+
 def check_lengths(
     prompts: Sequence[Prompt],
     tokenizer: Any,
@@ -179,11 +198,12 @@ def _check_prompts(prompts: list[Prompt], args: Any, model: Any, tokenizer: Any 
     context, length = context_of(model, args), args.max_completion_length
     is_chat = any(not isinstance(prompt, str) for prompt in prompts)
     is_long = context is not None and bool(may_be_long(prompts, context - (length or 0)))
-    if not (is_chat or is_long):
-        return
     tokenizer = tokenizer if tokenizer is not None else _tokenizer_of(model, args)
     if tokenizer is None:
         return  # TRL says what is wrong with the model
+    check_padding(tokenizer)
+    if not (is_chat or is_long):
+        return
     check_rendering(prompts, tokenizer, args.chat_template_kwargs)
     if is_long and context is not None:
         check_lengths(prompts, tokenizer, context, length, args.chat_template_kwargs)

@@ -14,10 +14,10 @@ from trl.trainer.utils import nanstd
 from .advantages import ADVANTAGE_ESTIMATORS
 from .backends import check_vllm
 from .callbacks import EmptyStepCallback, RegenerationCallback
-from .decoding import Decoding, writing
+from .decoding import Decoding
 from .filters import DifficultyGate
 from .gated_trainer import GatedGRPOTrainer, loss_mask
-from .generation import sampling_seed, swapped
+from .generation import policy_writing, sampling_seed, swapped
 from .group_votes import GroupVotes
 from .input_checks import check_supported, checked_datasets
 from .instruction_feed import InstructionFeed
@@ -59,8 +59,8 @@ class SeRLTrainer(GatedGRPOTrainer):
 
     Raises:
         ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
-            `quantization_config` that bitsandbytes cannot serve here; for prompts that are none, or that the chat template
-            cannot render, and sizes that do not fit: before any weight is loaded. For a model without trainable parameters.
+            `quantization_config` that bitsandbytes cannot serve here; before any weight is loaded for prompts, templates,
+            tokenizers and sizes that do not fit ([`~input_checks.checked_datasets`]). For a model without trainable parameters.
         ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
@@ -186,7 +186,7 @@ class SeRLTrainer(GatedGRPOTrainer):
 
     @functools.cached_property
     def decoding(self) -> Decoding:
-        """The rules by which all text of the policy is written, and by which it is measured."""
+        """The rules by which all text of the policy is written and measured."""
         return Decoding.of_trainer(self)
 
     def _tokenize_prompts(self, prompts: list) -> tuple[list[list[int]], None, dict[str, Any]]:
@@ -202,14 +202,13 @@ class SeRLTrainer(GatedGRPOTrainer):
         """
         Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them.
 
-        TRL leaves dropout on while it generates, Transformers fills what TRL does not set from the checkpoint, and continuous
-        batching ends in train mode: [`~decoding.writing`] mends all three. The tokens of instructions, which TRL does not see,
-        are counted as it counts those of rollouts.
+        What TRL leaves as it is while it generates, [`~generation.policy_writing`] mends. Tokens of instructions, which TRL does
+        not see, are counted as those of rollouts.
         """
         batch, self._generated = self._generated, None
         if batch is not None:
             return batch
-        with writing(self.accelerator.unwrap_model(self.model)):
+        with policy_writing(self):
             completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
         if not self._is_counting:
             num_tokens = sum(map(len, prompt_ids)) + sum(map(len, completion_ids))
@@ -281,8 +280,7 @@ class SeRLTrainer(GatedGRPOTrainer):
 
     def _score_batch(self, feed: InstructionFeed, num_rows: int) -> tuple[dict[str, Any], torch.Tensor]:
         """What TRL makes of the rows that this process holds of the feed's next batch, and which groups to train on."""
-        num_groups = num_rows * self.accelerator.num_processes // self.num_generations
-        batch = feed.next_batch(num_groups)
+        batch = feed.next_batch(num_rows * self.accelerator.num_processes // self.num_generations)
         prompts = [feed.dataset.prompt(group.index) for group in batch.groups for _ in group.rollouts]
         rollouts = [rollout for group in batch.groups for rollout in group.rollouts]
         start = self.accelerator.process_index * num_rows

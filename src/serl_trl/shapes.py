@@ -18,7 +18,6 @@ class Shape(NamedTuple):
         rows (`list[list[str]]`, *optional*): Of a matrix.
         is_real_set (`bool`): Whether it can be nothing but a set of real numbers: an inequality, a union.
         is_equation (`bool`): Whether there is an equals sign.
-        is_ratio (`bool`): Whether there is a colon.
         is_collection (`bool`): Whether it is no number, since it holds several, or is infinite.
         is_exact (`bool`): Whether it consists of rationals only, so that no other string equals it.
         is_text (`bool`): Whether it is words, or a date or the like.
@@ -31,7 +30,6 @@ class Shape(NamedTuple):
     rows: list[list[str]] | None
     is_real_set: bool
     is_equation: bool
-    is_ratio: bool
     is_collection: bool
     is_exact: bool
     is_text: bool
@@ -71,7 +69,6 @@ def shape(form: str) -> Shape:
         rows=matrix_rows(form),
         is_real_set=looks_like_a_set(form),
         is_equation="=" in form,
-        is_ratio=":" in form,
         is_collection=is_collection,
         is_exact=bool(EXACT.fullmatch(form)),
         is_text=is_words(form) or is_code(form),
