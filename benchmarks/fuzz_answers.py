@@ -27,7 +27,7 @@ GROUP_SIZE = 8
 BOUND_S = 2.0  # for one completion, or one comparison, from the moment that the worker is up
 START_S = 4.0  # allowance for a worker to start again after it was killed
 
-ATOMS = ["1", "12", "-3", "0.5", "1,000", "x", "y", "n", r"\pi", "i", "e", "\u22124", "50\\%", "3 cm", "A", "(B)", "yes", "Paris"]  # fmt: skip
+ATOMS = ["1", "12", "-3", "0.5", "1,000", "x", "y", "n", r"\pi", "i", "e", "\u22124", "50\\%", "3 cm", "A", "(B)", "yes", "Paris", "3:2", "(3:2)", "1):2", ":"]  # fmt: skip
 WRAPPERS = [r"\frac{@}{@}", r"\sqrt{@}", r"\sqrt[3]{@}", "@^{@}", "@^@", "@_{@}", "@+@", r"@\cdot @", "(@,@)", r"\left(@\right)", r"\{@,@\}", "@!", r"\binom{@}{@}", r"\text{@}", r"\mathbf{@}", "x = @", r"\log_{@}@", r"\sin(@)", r"\int_@^@ @ dx", r"\sum_{k=1}^{@} @", r"@ \pm @", r"\begin{pmatrix}@&@\\@&@\end{pmatrix}", "[@,@)", r"@ \le x < @", "@ and @", "@; @", "|@|", "**@**", "$@$", r"\boxed{@}", "{@ \\over @}", "@'", "@:@", r"\overline{@}"]  # fmt: skip
 HOSTILE = [
     "9^{9^{9^{9}}}",
