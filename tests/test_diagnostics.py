@@ -29,7 +29,7 @@ def test_vote_metrics():
 
 
 def test_undecided_comparisons_are_counted_by_reason():
-    metrics = vote_metrics([majority_vote([r"\boxed{9^{9^9}}", r"\boxed{x}"])])
+    metrics = vote_metrics([majority_vote([r"\boxed{9^{9^9}}", r"\boxed{9^{9^9}+1}"])])
     assert metrics["serl/vote/num_undecided"] == metrics["serl/vote/num_undecided_untame"] == 1
 
 

@@ -103,7 +103,7 @@ def test_prompts_as_they_are(tmp_path, step, settings):
     dataset = seeds(4)
     whole = trainer(tmp_path / "whole", dataset=dataset, **settings)
     whole.train()
-    assert whole.state.log_history[-2]["grad_norm"] > 0
+    assert any(row.get("grad_norm", 0.0) > 0 for row in whole.state.log_history)
     again = resumed(tmp_path / "whole", tmp_path / "again", step, dataset=dataset, **settings)
     assert again.state.global_step == whole.state.global_step
     shutil.copytree(tmp_path / "whole" / "completions", tmp_path / "kept")
