@@ -11,10 +11,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from trl import GRPOTrainer
 
 from serl_trl import SeRLConfig, SeRLTrainer
-from serl_trl.decoding import Decoding, Sampling, writing
+from serl_trl.decoding import Decoding, Sampling, model_mode, writing
 from serl_trl.engines import TransformersEngine, transformers_engine
 from serl_trl.evaluation import evaluate
-from serl_trl.generation import greedy_sampling, model_mode, rollouts, whole_model
+from serl_trl.generation import greedy_sampling, rollouts, whole_model
 from serl_trl.tiny import CHECKPOINT, word_problems
 from test_serl_trainer import SETTINGS
 

@@ -184,6 +184,18 @@ def end_tokens(declared: int | Sequence[int] | None, tokenizer: Any) -> tuple[in
 
 
 @contextmanager
+def model_mode(model: Any, *, training: bool) -> Iterator[None]:
+    """Puts a model in train or eval mode for the length of a block; each module gets the mode back that it had."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was_training in modes.items():
+            module.training = was_training
+
+
+@contextmanager
 def writing(model: Any) -> Iterator[None]:
     """
     Puts a model into the state in which it writes, for the length of a block.
@@ -194,18 +206,13 @@ def writing(model: Any) -> Iterator[None]:
     Args:
         model ([`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): The model, not wrapped for distributed training.
     """
-    modes = {
-        module: module.training for module in model.modules()
-    }  # of a frozen base and its adapters they may differ
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     configs = {part: part.generation_config for part in (model, base) if "generation_config" in vars(part)}
     try:
-        model.eval()
         for part in configs:
             part.generation_config = GenerationConfig()
-        yield
+        with model_mode(model, training=False):
+            yield
     finally:
         for part, config in configs.items():
             part.generation_config = config
-        for module, was_training in modes.items():
-            module.training = was_training

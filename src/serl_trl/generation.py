@@ -28,17 +28,6 @@ def swapped(target: Any, **values: Any) -> Iterator[None]:
 
 
 @contextmanager
-def model_mode(model: Any, *, training: bool) -> Iterator[None]:
-    """Puts a model in train or eval mode for the length of a block."""
-    was_training = model.training
-    model.train(training)
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-@contextmanager
 def whole_model(trainer: Any) -> Iterator[Any]:
     """
     The policy without wrappers, to generate with, in the precision in which it is trained.

@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 
 from accelerate.logging import get_logger
 
+from .decoding import model_mode
 from .drift import drift_warning
 from .failures import together
 from .filters import DifficultyGate, Verdict
-from .generation import model_mode, rollouts, sampling_seed, written_replies
+from .generation import rollouts, sampling_seed, written_replies
 from .instructions import read_instructions
 from .prompts import Prompt
 from .random_state import isolated_random_state

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import is_equivalent
-from .generation import greedy_sampling, model_mode, rollouts, sampling_seed, swapped
+from .decoding import model_mode
+from .generation import greedy_sampling, rollouts, sampling_seed, swapped
 from .prompts import Prompt
 from .random_state import isolated_random_state
 from .refill import Rollout
