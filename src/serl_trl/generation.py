@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
+import torch
 from accelerate.utils import gather_object
 from trl.models import unwrap_model_for_generation
 
@@ -92,6 +93,9 @@ def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Repl
     ):
         prompt_ids, images, fields = trainer._tokenize_prompts(local)
         completion_ids, _ = trainer._generate_single_turn(prompt_ids, images, fields, num_generations=1)
+    # TRL counts the tokens of rollouts; these it does not see
+    num_tokens = torch.tensor(sum(map(len, [*prompt_ids, *completion_ids])), device=accelerator.device)
+    trainer.state.num_input_tokens_seen += int(accelerator.reduce(num_tokens, reduction="sum"))
     ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
     texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
     replies = [Reply(text, ids[-1] not in ends) for text, ids in zip(texts, completion_ids, strict=True)]

@@ -146,7 +146,6 @@ class SeRLTrainer(GatedGRPOTrainer):
         self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
         self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
-        self._is_counting = False  # whether TRL counts the tokens that are generated at the moment
         self.shared_states["votes"] = self._group_votes
         if slots is not None:
             self.shared_states["instructions"] = slots
@@ -193,30 +192,13 @@ class SeRLTrainer(GatedGRPOTrainer):
         """As the rules have it, which evaluation follows, too; for text TRL's tokens are the same."""
         return self.decoding.prompt_ids(prompts), None, {}
 
-    def _generate(self, prompts: list) -> Any:
-        """Says that TRL counts what it generates for these prompts."""
-        with swapped(self, _is_counting=True):
-            return super()._generate(prompts)
-
-    def _generate_single_turn(self, prompt_ids: list, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
-        """
-        Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them.
-
-        What TRL leaves as it is while it generates, [`~generation.policy_writing`] mends. Tokens of instructions, which TRL does
-        not see, are counted as those of rollouts.
-        """
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
+        """Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them."""
         batch, self._generated = self._generated, None
         if batch is not None:
             return batch
         with policy_writing(self):
-            completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
-        if not self._is_counting:
-            num_tokens = sum(map(len, prompt_ids)) + sum(map(len, completion_ids))
-            counted = self.accelerator.reduce(
-                torch.tensor(num_tokens, device=self.accelerator.device), reduction="sum"
-            )
-            self.state.num_input_tokens_seen += int(counted)
-        return completion_ids, logprobs
+            return super()._generate_single_turn(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Brings `num_tokens` up to date, which TRL sets as a rollout begins, and only at steps that have one."""
