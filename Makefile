@@ -40,7 +40,7 @@ trl-range: .venv/installed
 	touch $@
 
 test-vllm: .venv-vllm/installed
-	.venv-vllm/bin/python -m pytest -m vllm tests/test_vllm.py
+	.venv-vllm/bin/python -m pytest -m vllm tests/rollouts/test_vllm.py
 
 # The first run compiles an extension: it needs a C++ compiler, and a minute or two.
 .venv-deepspeed/installed: pyproject.toml constraints.txt
@@ -51,7 +51,7 @@ test-vllm: .venv-vllm/installed
 	touch $@
 
 test-deepspeed: .venv-deepspeed/installed
-	.venv-deepspeed/bin/python -m pytest -m slow tests/test_sharded.py
+	.venv-deepspeed/bin/python -m pytest -m slow tests/trainer/test_sharded.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

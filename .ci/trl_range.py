@@ -42,7 +42,7 @@ def passes(version: str, constraints: str) -> bool:
             [*install, "torch"],  # first, by its tested version: an unpinned one may be a CUDA build of several GB
             [*install, "--editable", f"{ROOT}[dev]"],
             [*install, f"trl=={version}"],  # which may be one that is not admitted yet
-            [python, "-m", "pytest", "-q", "tests/test_parity.py"],
+            [python, "-m", "pytest", "-q", "tests/trainer/test_parity.py"],
         ):
             if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
                 return False

@@ -23,15 +23,17 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOTrainer
 
-from serl_trl import SeRLConfig, SeRLTrainer, instruction_feed
-from serl_trl.cost_model import ModelSize, Setup, checkpoint_bytes
-from serl_trl.memory_model import layer_bytes, memory, working_bytes
-from serl_trl.tiny import CHECKPOINT, word_problems
-from serl_trl.work_plan import WorkPlan
+from serl_trl import SeRLConfig, SeRLTrainer
+from serl_trl.cli.plan import ARCHITECTURES
+from serl_trl.cli.plan_memory import layer_bytes, memory, working_bytes
+from serl_trl.cli.plan_sizes import ModelSize, Setup, checkpoint_bytes
+from serl_trl.cli.plan_work import WorkPlan
+from serl_trl.laboratory import CHECKPOINT, word_problems
+from serl_trl.rollouts import batch_source as instruction_feed
 
 
-ARCHITECTURES = json.loads((Path(__file__).parents[1] / "recipes" / "architectures.json").read_text(encoding="utf-8"))
-SMOLLM2 = ARCHITECTURES["HuggingFaceTB/SmolLM2-135M-Instruct"]
+KNOWN = json.loads(ARCHITECTURES.read_text(encoding="utf-8"))
+SMOLLM2 = KNOWN["HuggingFaceTB/SmolLM2-135M-Instruct"]
 COMMON = {
     "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "seed": 0,
     "gradient_accumulation_steps": 2, "num_generations": 4, "instruction_presence_penalty": 0, "num_few_shot": 4,

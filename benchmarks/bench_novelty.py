@@ -29,7 +29,7 @@ from rapidfuzz.distance import LCSseq
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenize import tokenize
 
-from serl_trl.novelty import NoveltyIndex
+from serl_trl.instructions import NoveltyIndex
 
 
 SHARED_DATA = Path(os.environ.get("SERL_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from serl_trl import SelfInstructDataset, SeRLConfig, SeRLTrainer
+from serl_trl.laboratory import CHECKPOINT, word_problems
 from serl_trl.prompts import PromptTemplate
-from serl_trl.tiny import CHECKPOINT, word_problems
 
 
 BOUND = 1.1  # times candidates per accepted group: completions generated per completion trained on

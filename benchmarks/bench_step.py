@@ -73,7 +73,7 @@ def run(trainer: str, estimator: str, num_steps: int) -> dict[str, Any]:
     from trl import GRPOTrainer
 
     from serl_trl import MajorityVoteReward, SeRLConfig, SeRLTrainer
-    from serl_trl.tiny import CHECKPOINT, word_problems
+    from serl_trl.laboratory import CHECKPOINT, word_problems
 
     watch = Stopwatch()
     steps: list[dict[str, float]] = []

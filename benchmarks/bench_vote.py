@@ -21,8 +21,10 @@ from pathlib import Path
 from math_like import KINDS, answers
 from math_verify import parse, verify
 
-from serl_trl import equality, fingerprint, grammar, latex, precise, shapes
-from serl_trl.answers import answer_kind, find_answer
+from serl_trl.answers import answer_kind, find_answer, grammar, precise, shapes
+from serl_trl.answers import compare as equality
+from serl_trl.answers import normalize as latex
+from serl_trl.answers import numeric_check as fingerprint
 from serl_trl.voting import majority_vote
 
 
@@ -40,7 +42,7 @@ def labels() -> list[tuple[str, str]]:
     if path.is_file():
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [(row["problem"], row["answer"]) for row in rows]
-    from serl_trl.tiny import word_problems
+    from serl_trl.laboratory import word_problems
 
     return [(row["prompt"], row["answer"]) for row in word_problems(500, "bench_vote")]
 
@@ -185,7 +187,7 @@ def share_of_a_training_step(num_groups: int) -> None:
     from datasets import Dataset
 
     from serl_trl import MajorityVoteReward, SeRLConfig, SeRLTrainer
-    from serl_trl.tiny import CHECKPOINT, word_problems
+    from serl_trl.laboratory import CHECKPOINT, word_problems
 
     spent: list[float] = []
 

@@ -17,8 +17,7 @@ import psutil
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from serl_trl.answers import ANSWER_TYPES, extract_answer, is_equivalent
-from serl_trl.blanks import says_nothing
+from serl_trl.answers import ANSWER_TYPES, extract_answer, is_equivalent, says_nothing
 from serl_trl.voting import Vote, majority_vote
 
 

@@ -1,6 +1,5 @@
 import os
 import signal
-import sys
 from pathlib import Path
 
 
@@ -14,27 +13,16 @@ else:
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-sys.path.insert(0, str(Path(__file__).parent / "cases"))  # the importlib mode of pytest leaves sys.path alone
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))  # recipes import what lies beside them
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes" / "experiments"))
-sys.path.insert(0, str(Path(__file__).parent))
 
 import hypothesis
+
+
+# what tests share, for the scripts that they start as well; pytest itself has it from pyproject.toml
+SHARED = [str(Path(__file__).parent / name) for name in ("cases", "helpers")]
+os.environ["PYTHONPATH"] = os.pathsep.join([*SHARED, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 hypothesis.settings.register_profile("default", deadline=None)  # the machines that run this are noisy
 hypothesis.settings.load_profile("default")
 
-collect_ignore = [  # run by tests in processes of their own
-    "distributed_failures.py",
-    "distributed_guard.py",
-    "distributed_refill.py",
-    "distributed_resume.py",
-    "distributed_rollout.py",
-    "distributed_sharded.py",
-    "distributed_votes.py",
-    "hub_client.py",
-    "resumable_run.py",
-    "tracked_run.py",
-    "vllm_run.py",
-]
+collect_ignore = ["scripts"]  # run by tests in processes of their own

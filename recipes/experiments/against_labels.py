@@ -12,6 +12,10 @@ import math
 from argparse import Namespace
 
 from arms import Arm, Bench  # beside this file, like study
+from serl_trl.evaluation import PROMPT_FIELDS
+from serl_trl.laboratory import solve, word_problems
+from serl_trl.reports import RunFolder
+from serl_trl.runtime import read_rows
 from study import (
     Finding,
     arms_panel,
@@ -26,12 +30,6 @@ from study import (
     study_arguments,
     write_rows,
 )
-
-from serl_trl.benchmarks import PROMPT_FIELDS
-from serl_trl.files import read_rows
-from serl_trl.run_folder import RunFolder
-from serl_trl.tiny import word_problems
-from serl_trl.tiny.word_problems import solve
 
 
 PAR = 0.95  # of the gain on labels, that SeRL's is expected to reach

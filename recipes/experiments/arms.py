@@ -18,12 +18,13 @@ import yaml
 
 import serl_trl
 from serl_trl.checkpoints import complete_checkpoints
-from serl_trl.files import written_whole
-from serl_trl.run_folder import RunFolder
+from serl_trl.cli.train import DEFAULT_CONFIG
+from serl_trl.reports import RunFolder
+from serl_trl.runtime import written_whole
 
 
 RECIPE = Path(__file__).parents[1] / "serl_math.py"
-LABORATORY = RECIPE.parent / "configs" / "tiny_cpu.yaml"
+LABORATORY = DEFAULT_CONFIG
 TAIL_CHARS = 1500  # of a failed run's output, in the error
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
-from serl_trl.tiny import CHECKPOINT
-from serl_trl.tiny.build import Phase, solution, warm_up
-from serl_trl.tiny.build import writing as writing_more
-from serl_trl.tiny.word_problems import Problem
-from serl_trl.tiny.word_problems import random_problem as random_word_problem
-from serl_trl.tiny.word_problems import solve as solve_word_problem
+from serl_trl.laboratory import CHECKPOINT, Problem
+from serl_trl.laboratory import random_problem as random_word_problem
+from serl_trl.laboratory import solve as solve_word_problem
+from serl_trl.laboratory.build import Phase, solution, warm_up
+from serl_trl.laboratory.build import writing as writing_more
 
 
 LETTERS = "ABCD"

@@ -14,10 +14,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from arms import Arm, Bench  # beside this file, like study
+from serl_trl.monitoring import CollapseLimits, CollapseSigns
+from serl_trl.reports import Point, RunFolder
 from study import UNGATED, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
-
-from serl_trl.collapse import CollapseLimits, CollapseSigns
-from serl_trl.run_folder import Point, RunFolder
 
 
 ACCURACY = "eval_sampled pass@1"

@@ -13,6 +13,7 @@ has not the 1,900 problems that four times as many ask for.
 from argparse import Namespace
 
 from arms import LABORATORY, Arm, Bench  # beside this file, like study
+from serl_trl.reports import RunFolder
 from study import (
     WIDER,
     Finding,
@@ -26,8 +27,6 @@ from study import (
     scores,
     study_arguments,
 )
-
-from serl_trl.run_folder import RunFolder
 
 
 BASIS = "as configured"

@@ -16,11 +16,10 @@ from typing import Any
 
 from arms import LABORATORY, Arm, Bench  # beside this file, like study
 from collapse_alarms import outcome, smoothed
+from serl_trl.laboratory import solve
+from serl_trl.monitoring import CollapseLimits
+from serl_trl.reports import RunFolder
 from study import UNGATED, WIDER, Finding, arms_panel, figure_of, raw_runs, run_study, study_arguments
-
-from serl_trl.collapse import CollapseLimits
-from serl_trl.run_folder import RunFolder
-from serl_trl.tiny.word_problems import solve
 
 
 METRICS = ("sampled pass@1", "greedy pass@1")

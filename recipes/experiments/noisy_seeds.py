@@ -12,6 +12,9 @@ import re
 from argparse import Namespace
 
 from arms import Arm, Bench  # beside this file, like study
+from serl_trl.evaluation import PROMPT_FIELDS
+from serl_trl.laboratory import word_problems
+from serl_trl.runtime import column_of, read_rows
 from study import (
     Finding,
     arms_panel,
@@ -23,10 +26,6 @@ from study import (
     scores,
     study_arguments,
 )
-
-from serl_trl.benchmarks import PROMPT_FIELDS
-from serl_trl.files import column_of, read_rows
-from serl_trl.tiny import word_problems
 
 
 SHARES = (0.1, 0.3, 0.5)

@@ -16,19 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from arms import Bench  # beside this file, like study
-from study import Finding, OverSeeds, figure_of, run_study, study_arguments
-
-from recipe_inputs import load_standalone, load_template
 from serl_trl import GroundTruthReward, MajorityVoteReward
-from serl_trl.benchmarks import Problems, load_problems
-from serl_trl.decoding import Sampling
-from serl_trl.diagnostics import reward_alignment
-from serl_trl.engines import Engine, transformers_engine
-from serl_trl.evaluation import evaluate
-from serl_trl.filters import is_in_band
-from serl_trl.judge import JudgeReward
-from serl_trl.prompts import put_to_policy
-from serl_trl.tiny import word_problems
+from serl_trl.cli.train_inputs import load_standalone, load_template
+from serl_trl.evaluation import Engine, Problems, evaluate, load_problems, transformers_engine
+from serl_trl.laboratory import word_problems
+from serl_trl.prompts import Sampling, put_to_policy
+from serl_trl.voting import JudgeReward, is_in_band, reward_alignment
+from study import Finding, OverSeeds, figure_of, run_study, study_arguments
 
 
 ENOUGH = 0.7

@@ -12,18 +12,15 @@ from typing import Any
 
 import matplotlib
 import matplotlib.figure
-from arms import LABORATORY, RECIPE, Bench, FailedArmError  # beside this file
 from cycler import cycler
 from rich.console import Console
 from rich.table import Table
 
-from serl_trl.figures import picture_style, styled_figure
-from serl_trl.files import written_whole
-from serl_trl.run_folder import RunFolder, rejection_of
-from serl_trl.tiny import word_problems
+from arms import LABORATORY, Bench, FailedArmError  # beside this file
+from serl_trl.laboratory import word_problems
+from serl_trl.reports import RunFolder, picture_style, rejection_of, styled_figure
+from serl_trl.runtime import written_whole
 
-
-sys.path.append(str(RECIPE.parent))  # for studies that import what lies beside the recipe
 
 # Half of the demo's rollouts, so that a run takes two to four minutes on one core; and checkpoints, to go on after a kill.
 LABORATORY_FLAGS: dict[str, Any] = {

@@ -3,14 +3,12 @@
 from typing import TYPE_CHECKING
 
 from .answers import extract_answer, is_equivalent
-from .rewards import GroundTruthReward, MajorityVoteReward
-from .voting import Vote, majority_vote
+from .voting import GroundTruthReward, MajorityVoteReward, Vote, majority_vote
 
 
 if TYPE_CHECKING:
-    from .self_instruct import SelfInstructDataset
-    from .serl_config import SeRLConfig
-    from .serl_trainer import SeRLTrainer
+    from .instructions import SelfInstructDataset
+    from .trainer import SeRLConfig, SeRLTrainer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,7 +22,7 @@ __all__ = [
     "is_equivalent",
     "majority_vote",
 ]
-_LAZY = {"SelfInstructDataset": "self_instruct", "SeRLConfig": "serl_config", "SeRLTrainer": "serl_trainer"}
+_LAZY = {"SelfInstructDataset": "instructions", "SeRLConfig": "trainer", "SeRLTrainer": "trainer"}
 
 
 def __getattr__(name: str):

@@ -10,8 +10,8 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from serl_trl import SeRLConfig, SeRLTrainer
-from serl_trl.callbacks import MetricsFileCallback
-from serl_trl.tiny import CHECKPOINT, word_problems
+from serl_trl.laboratory import CHECKPOINT, word_problems
+from serl_trl.monitoring.log_callbacks import MetricsFileCallback
 
 
 SETTINGS = {

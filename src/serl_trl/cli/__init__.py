@@ -1,0 +1,3 @@
+"""The commands; planning of a run."""
+
+__all__ = []

@@ -1,0 +1,161 @@
+"""What serl_math.py measures a policy on: labelled problems that training never sees, before it, meanwhile and after."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from transformers import TrainerCallback
+
+from .. import SeRLTrainer
+from ..evaluation import EvaluationReport, Problems, TransformersEngine, evaluate, load_problems, print_table
+from ..laboratory import word_problems
+from ..monitoring import EvaluationCallback
+from ..prompts import PromptTemplate, put_to_policy, shared_lead
+from ..rollouts import whole_model
+from ..types import Prompt
+
+
+HELD_OUT = ""  # name of the set of the run's own domain; those that are watched have the names of their files
+
+
+def load_measured(
+    script_args: Any, template: PromptTemplate | None = None, seeds: Sequence[Prompt] = ()
+) -> list[Problems]:
+    """
+    The labelled sets, as the policy is asked: first, if there is one, that of the run's own domain, then those that are watched.
+
+    Args:
+        script_args: The settings of the recipe.
+        template ([`PromptTemplate`], *optional*): How problems that are texts are put to the policy.
+        seeds (`Sequence`, *optional*): The prompts of the run. Where they are messages, texts are asked as they are.
+
+    Raises:
+        ValueError: If one cannot be loaded, or two have the same name.
+    """
+    sets, num = [], script_args.num_eval_problems
+    if script_args.eval_file:
+        sets = [replace(load_problems(script_args.eval_file, num, script_args.answer_type), name=HELD_OUT)]
+    elif num and not (script_args.seed_file or script_args.dataset_name):
+        problems = word_problems(num, "held_out")
+        sets = [Problems(HELD_OUT, problems["prompt"][:], problems["answer"][:], "math", [])]
+    sets += [load_problems(source, num or None, script_args.answer_type) for source in script_args.watched_sets]
+    names = [problems.name for problems in sets]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"--watched_sets has two sets of the name {', '.join(sorted(twice))}; rename a file.")
+    lead = shared_lead(seeds)
+    return [
+        replace(problems, prompts=[put_to_policy(prompt, template, lead) for prompt in problems.prompts])
+        for problems in sets
+    ]
+
+
+class Measurements:
+    """
+    The reports on a policy, of each set before and after its training.
+
+    Args:
+        trainer ([`SeRLTrainer`]): The trainer of the policy.
+        script_args: The settings of the recipe.
+        sets (`list[Problems]`): What is measured on, from [`load_measured`].
+    """
+
+    def __init__(self, trainer: SeRLTrainer, script_args: Any, sets: list[Problems]) -> None:
+        self.trainer, self.script_args, self.sets = trainer, script_args, sets
+        self.max_new_tokens: Any = trainer.args.max_completion_length
+        self.reports: dict[str, dict[str, EvaluationReport]] = {problems.name: {} for problems in sets}
+        self.seconds_at_the_start = 0.0  # what measuring the base took of the time of training
+
+    def take(self, when: str) -> None:
+        """Measures all problems of all sets `"before"` or `"after"`; completions go into the run folder."""
+        run_dir, args = Path(str(self.trainer.args.output_dir)), self.script_args
+        for problems in self.sets:
+            file = run_dir / (f"held_out_{problems.name}_{when}.jsonl" if problems.name else f"held_out_{when}.jsonl")
+            report = self._measure(problems, len(problems.prompts), args.num_eval_samples, file)
+            self.reports[problems.name][when] = report
+
+    def take_before(self) -> None:
+        """Measures the base, and tells of it."""
+        trainer = self.trainer
+        trainer.accelerator.print(f"Measuring the base on {self.told} ...")
+        self.take("before")
+        trainer.card_facts.scores = self.scores()
+        if trainer.is_world_process_zero():
+            self.show()
+
+    def at_the_start(self) -> "MeasureBase":
+        """What measures the base as training begins."""
+        return MeasureBase(self)
+
+    def callback(self) -> EvaluationCallback:
+        """What measures some problems of each set while the policy is trained."""
+        num_problems, num_samples = self.script_args.num_interim_problems, self.script_args.num_eval_samples
+        measures = {
+            problems.name: lambda problems=problems: self._measure(problems, num_problems, num_samples)
+            for problems in self.sets
+        }
+        return EvaluationCallback(self.trainer, measures, self.script_args.eval_every)
+
+    @property
+    def told(self) -> str:
+        """What is measured on, in words."""
+        return ", ".join(
+            f"{len(problems.prompts)} {f'problems of {problems.name}' if problems.name else 'held-out problems'}"
+            for problems in self.sets
+        )
+
+    @property
+    def num_held_out(self) -> int:
+        """Problems of the run's own domain."""
+        return sum(len(problems.prompts) for problems in self.sets if problems.name == HELD_OUT)
+
+    def scores(self, name: str = HELD_OUT) -> dict[str, dict[str, list[float]]]:
+        """What is known of a set, before and after: each metric as `[mean, low, high]`."""
+        return {when: report.as_dict() for when, report in self.reports.get(name, {}).items()}
+
+    def record(self) -> dict[str, Any]:
+        """All scores, for a file: those of watched sets under their names in `watched`, if there are any."""
+        watched = {name: self.scores(name) for name in self.reports if name != HELD_OUT}
+        return self.scores() | ({"watched": watched} if watched else {})
+
+    def show(self) -> None:
+        """Prints a table for each set."""
+        for name, reports in self.reports.items():
+            if reports:
+                print_table(reports, f"On {name}" if name else "On held-out problems", Console())
+
+    def _measure(
+        self, problems: Problems, num_problems: int, num_samples: int, file: Path | None = None
+    ) -> EvaluationReport:
+        batch_size = self.script_args.eval_batch_size
+        with whole_model(self.trainer) as model:
+            return evaluate(
+                TransformersEngine(model, self.trainer.decoding, batch_size),
+                problems.prompts[:num_problems],
+                problems.answers[:num_problems],
+                answer_type=problems.answer_type,
+                num_samples=num_samples,
+                max_new_tokens=self.max_new_tokens,
+                batch_size=batch_size,
+                file=file,
+            )
+
+
+class MeasureBase(TrainerCallback):
+    """
+    Measures the base as training begins.
+
+    By then the model is wrapped, cast and sharded as it will be afterwards. Before, DeepSpeed and mixed precision would have it
+    compute in another precision, and the base would not be the model that is trained.
+    """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.measurements = measurements
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if state.global_step == 0:
+            start = time.perf_counter()
+            self.measurements.take_before()
+            self.measurements.seconds_at_the_start = time.perf_counter() - start

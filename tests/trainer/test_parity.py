@@ -1,0 +1,61 @@
+"""The alarm for upgrades of TRL: with SeRL's own parts off, the trainer trains to the parameters of TRL's trainers."""
+
+import torch
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from serl_trl.laboratory import CHECKPOINT
+from tiny_runs import SETTINGS, Alternating, equal, parameters, seeds, trained, trainer
+
+
+NUM_TOKENS = SETTINGS["max_completion_length"]
+BARE = {
+    key: SETTINGS[key] for key in SETTINGS if key not in ("num_instructions", "max_instruction_length", "num_few_shot")
+}
+OURS = {"self_instruct": False, "min_vote_share": 0, "max_vote_share": 1}
+OPTIMISER = {"adam_beta2": 0.999, "max_steps": 10}
+
+
+def places(prompts, completions, **kwargs):
+    """A reward with the same spread in each group of four: what normalises over groups and over the batch is then alike."""
+    return [float(i % 4) for i in range(len(completions))]
+
+
+def test_grpo_without_a_gate_is_trls(tmp_path):
+    settings = OPTIMISER | {"beta": 0.01}
+    config = GRPOConfig(output_dir=str(tmp_path / "trl"), **BARE | settings)
+    theirs = GRPOTrainer(str(CHECKPOINT), Alternating(), config, seeds(40))
+    theirs.train()
+    estimator = {"advantage_estimator": "grpo", "loss_type": theirs.args.loss_type}
+    ours = trained(tmp_path / "serl", seeds(40), Alternating(), **OURS | settings | estimator)
+    assert equal(parameters(theirs.model), parameters(ours.model))
+
+
+def test_rloo_is_trls_where_the_formulas_agree(tmp_path):
+    """
+    Where they do: no KL, completions of one length. Then TRL's loss is the mean of -A over completions, ours the mean of -A / s
+    over their tokens, with s the batch's standard deviation: here of 0, 1, 2, 3 less the mean of the other three.
+    """
+    std = torch.tensor([0 - 6 / 3, 1 - 5 / 3, 2 - 4 / 3, 3 - 3 / 3]).std(correction=0).item()
+    same = {"optim": "sgd", "max_steps": 10, "beta": 0.0, "max_grad_norm": 0.0}
+    same["generation_kwargs"] = {"min_new_tokens": NUM_TOKENS}
+    config = RLOOConfig(output_dir=str(tmp_path / "trl"), **BARE | same | {"learning_rate": 0.03 / NUM_TOKENS})
+    theirs = RLOOTrainer(str(CHECKPOINT), places, config, seeds(40))
+    start, end = in_double(theirs)
+    settings = OURS | same | {"advantage_estimator": "rloo", "learning_rate": 0.03 * std}
+    ours = trainer(tmp_path / "serl", seeds(40), places, **settings)
+    _, found = in_double(ours)
+    lengths = [row["completions/mean_length"] for row in ours.state.log_history if "reward" in row]
+    assert lengths == [NUM_TOKENS] * 10
+    for name, value in end.items():
+        moved = (value - start[name]).norm()
+        assert moved > 0, name
+
+        assert (found[name] - value).norm() < 1e-5 * moved, name
+
+
+def in_double(run):
+    """Parameters before and after a run in double precision, so that the order of operations does not show."""
+    run.model.double()
+    start = parameters(run.model)
+    run.train()
+    return start, parameters(run.model)
