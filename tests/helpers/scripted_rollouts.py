@@ -44,8 +44,8 @@ def script(monkeypatch, trainer, problems):
 def _rollout(trainer, number, answer):
     thought = random.Random(f"{number}/{answer}").choices(["Sam", "has", "4", "toys"], k=1 + number % 3)
     text = " ".join(thought) + f". \\boxed{{{answer}}}"
-    ids = [*trainer._tokenizer.encode(text, add_special_tokens=False), trainer._tokenizer.eos_token_id]
-    content = trainer._tokenizer.decode(ids, skip_special_tokens=True)
+    ids = [*trainer.processing_class.encode(text, add_special_tokens=False), trainer.processing_class.eos_token_id]
+    content = trainer.processing_class.decode(ids, skip_special_tokens=True)
     return Rollout(ids, None, [{"role": "assistant", "content": content}])
 
 

@@ -96,7 +96,7 @@ def greedy_rollouts(run):
         run.num_generations = before
     found = {str(prompt): rollout for prompt, (rollout,) in zip(prompts, groups, strict=True)}
     return [
-        (run._tokenizer.decode(ids, skip_special_tokens=True), len(ids))
+        (run.processing_class.decode(ids, skip_special_tokens=True), len(ids))
         for ids in (found[str(run.asked(text))].completion_ids for text in problems()[0])
     ]
 
@@ -219,15 +219,14 @@ def test_prompts_have_the_tokens_that_trl_gives_them(tmp_path, kwargs):
     run = still_trainer(tmp_path, checkpoint(tmp_path / "model", template=THINKING), chat_template_kwargs=kwargs)
     texts, _ = problems(3)
     for prompts in (texts, [[{"role": "user", "content": text}] for text in texts]):
-        assert run._tokenize_prompts(prompts)[0] == GRPOTrainer._tokenize_prompts(run, prompts)[0]
+        assert run.decoding.prompt_ids(prompts) == GRPOTrainer._tokenize_prompts(run, prompts)[0]
 
 
 def test_problems_of_an_eval_dataset_are_asked_as_the_seeds_are(tmp_path):
     run = still_trainer(tmp_path, num_generations_eval=4, per_device_eval_batch_size=4, max_completion_length=30)
     texts, answers = problems(4)
-    asked = []
-    tokenize = run._tokenize_prompts
-    run._tokenize_prompts = lambda prompts: (asked.extend(prompts), tokenize(prompts))[1]
+    asked, source = [], run.rollout_func
+    run.rollout_func = lambda prompts, trainer: (asked.extend(prompts), source(prompts, trainer))[1]
     logged = run.evaluate(Dataset.from_dict({"prompt": texts, "answer": answers}))
     assert sorted(prompt[-1]["content"] for prompt in asked[::4]) == sorted(texts)
     assert all(isinstance(prompt, list) for prompt in asked)

@@ -55,7 +55,7 @@ def test_what_is_still_missing_is_masked(tmp_path, monkeypatch):
     run = trainer(tmp_path, **SCRIPTED, max_refill_rounds=1, beta=0.0)
     script(monkeypatch, run, AMONG_OTHERS)
     output = rollout(run)
-    texts = run._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True)
+    texts = run.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
     expected = [vote for i in range(0, 16, 4) for vote in [MajorityVoteReward().vote(texts[i : i + 4]).share] * 4]
     is_kept = torch.tensor([0.3 <= share <= 0.8 for share in expected])
     assert is_kept.sum() == 12  # problems 0, 1 and 2

@@ -43,7 +43,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(trl.generation.vllm_generation, "is_vllm_available", lambda: True)
     monkeypatch.setattr(serl_trl.trainer.serl_trainer, "check_vllm", lambda args: None)
     run = trainer(tmp_path, use_vllm=True, vllm_mode="server", num_train_epochs=2)
-    Client.problems, Client.tokenizer = iter(word_problems(100, "written")["prompt"]), run._tokenizer
+    Client.problems, Client.tokenizer = iter(word_problems(100, "written")["prompt"]), run.processing_class
     return run
 
 

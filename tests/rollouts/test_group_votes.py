@@ -28,7 +28,7 @@ def rolled_out(tmp_path, reward=None, dataset=None, **settings):
     run.model.train()
     rows = [row for row in run.train_dataset.select(range(4)) for _ in range(run.num_generations)]
     output = run._generate_and_score_completions([dict(row) for row in rows])
-    texts = run._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True)
+    texts = run.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
     return run, [texts[i : i + run.num_generations] for i in range(0, len(texts), run.num_generations)]
 
 
@@ -62,7 +62,7 @@ def test_further_votes_count_and_leave_the_rollout_alone(tmp_path):
         assert group[:4] == trained_texts
         assert len(set(group)) > 1
     votes = [majority_vote(group) for _, group in groups]
-    assert run._rewards_per_func[:, 0].tolist() == [value for vote in votes for value in vote.rewards[:4]]
+    assert run._rewards.per_func[:, 0].tolist() == [value for vote in votes for value in vote.rewards[:4]]
     assert run._group_shares() == [vote.share for vote in votes]  # what the gate reads
     metrics = run._metrics["train"]
     assert metrics["serl/vote/num_further_votes"] == [4 * 9]
@@ -121,9 +121,9 @@ def test_the_gate_reads_all_votes_and_the_group_is_rewarded(tmp_path, difficulty
     output = rollout(run)
     assert {len(group) for _, group in groups} == {9}
     by_text = {tuple(message["content"] for (message,) in group[:4]): majority_vote(group) for _, group in groups}
-    texts = run._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True)
+    texts = run.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
     votes = [by_text[tuple(texts[i : i + 4])] for i in range(0, len(texts), 4)]
-    assert run._rewards_per_func[:, 0].tolist() == [value for vote in votes for value in vote.rewards[:4]]
+    assert run._rewards.per_func[:, 0].tolist() == [value for vote in votes for value in vote.rewards[:4]]
     assert run._group_shares() == [vote.share for vote in votes]
     kept = output["completion_mask"] * output.get("tool_mask", 1)
     is_kept = kept.view(4, 4, -1).sum(dim=(1, 2)) > 0
@@ -138,7 +138,7 @@ def test_of_two_rewards_each_votes_and_the_gate_reads_the_first(tmp_path):
     assert run._metrics["train"]["serl/vote/num_further_votes"] == [16 + 8]
     assert run._group_shares() == [majority_vote(group).share for _, group in groups[0]]
     expected = [value for _, group in groups[1] for value in majority_vote(group, "text").soft_rewards[:4]]
-    assert run._rewards_per_func[:, 1].tolist() == pytest.approx(expected)
+    assert run._rewards.per_func[:, 1].tolist() == pytest.approx(expected)
 
 
 def test_fewer_votes_than_completions_are_refused(tmp_path):
@@ -170,10 +170,10 @@ def test_weights_and_soft_rewards(tmp_path):
     assert texts == same_texts
     votes = [majority_vote(group, weights=weights(prompt, group)) for prompt, group in groups]
     expected = [value for vote in votes for value in vote.soft_rewards[:4]]
-    assert run._rewards_per_func[:, 0].tolist() == pytest.approx(expected)
+    assert run._rewards.per_func[:, 0].tolist() == pytest.approx(expected)
     assert run._group_shares() == [vote.share for vote in votes]
     expected = [value for group in texts for value in majority_vote(group).soft_rewards]
-    assert plain._rewards_per_func[:, 0].tolist() == pytest.approx(expected)
+    assert plain._rewards.per_func[:, 0].tolist() == pytest.approx(expected)
 
 
 # Labels ------------------------------------------------------------------------------------------------------------
@@ -287,6 +287,16 @@ def two_processes(tmp_path_factory):
     }
 
 
+class Texts:
+    """A tokenizer whose token i is the i-th of some texts."""
+
+    def __init__(self, completions):
+        self.texts = [completion[0]["content"] for completion in completions]
+
+    def batch_decode(self, rows, skip_special_tokens):
+        return [self.texts[i] for (i,) in rows]
+
+
 def in_one_process(rollouts, answers):
     """The same rollout and the same further votes, voted on and measured in this process."""
     prompts, completions = ([row for rank in rollouts for row in rank[name]] for name in ("prompts", "completions"))
@@ -295,17 +305,17 @@ def in_one_process(rollouts, answers):
         args=SimpleNamespace(use_vllm=False),
         model=SimpleNamespace(training=True),
         num_generations=4,
-        accelerator=SimpleNamespace(process_index=0, num_processes=1),
-        votes_of_batch=[],
-        _metrics={},
-        _generate=lambda asked: (None, [[1]] * len(asked), None, further, None),
+        accelerator=SimpleNamespace(process_index=0, num_processes=1, device="cpu", reduce=lambda x, reduction: x),
+        state=SimpleNamespace(num_input_tokens_seen=0),
+        decoding=SimpleNamespace(prompt_ids=lambda asked: [[1]] * len(asked), tokenizer=Texts(further)),
+        complete=lambda ids, size: ([[i] for i in range(len(ids))], None),
     )
     votes = GroupVotes(stub, SimpleNamespace(seed=7, num_generations=4, generation_batch_size=12))
     call = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
     votes.start_rollout()
     messages = [[{"role": "assistant", "content": text}] for text in completions]
     rewards = call(prompts=prompts, completions=messages, answer=answers)
-    return rewards, [vote.share for vote in votes.votes], votes.metrics(votes.prompts, votes.votes)
+    return rewards, [vote.share for vote in votes.votes], votes.metrics(votes.prompts, votes.votes, is_training=True)
 
 
 @pytest.mark.multiprocess

@@ -25,8 +25,10 @@ def main(output_dir: Path) -> None:
         output = original(inputs)
         rollouts.append(
             {
-                "completions": trainer._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True),
-                "rewards": trainer._rewards_per_func[:, 0].tolist(),
+                "completions": trainer.processing_class.batch_decode(
+                    output["completion_ids"], skip_special_tokens=True
+                ),
+                "rewards": trainer._rewards.per_func[:, 0].tolist(),
                 "advantages": output["advantages"].tolist(),
                 "mask": (output["completion_mask"] * output.get("tool_mask", 1)).tolist(),
                 "num_items_in_batch": output["num_items_in_batch"].item(),

@@ -23,8 +23,17 @@ def train(output_dir: Path, name: str, *, self_instruct: bool) -> SeRLTrainer:
     groups, vote = [], reward.vote
     reward.vote = lambda completions, prompt=None: (groups.append((prompt, completions)), vote(completions, prompt))[1]
     trainer = SeRLTrainer(str(CHECKPOINT), reward, args, seeds(6))
-    num_generated, generate = [], trainer._generate
-    trainer._generate = lambda prompts: (num_generated.append(len(prompts)), generate(prompts))[1]
+    num_generated, complete, shares = [], trainer.complete, []
+    trainer.complete = lambda ids, size: (num_generated.append(len(ids)), complete(ids, size))[1]
+    if trainer.feed is not None:
+        next_batch = trainer.feed.next_batch
+
+        def noted_batch(num_groups):
+            batch = next_batch(num_groups)
+            shares[:] = [group.vote.share for group in batch.groups]
+            return batch
+
+        trainer.feed.next_batch = noted_batch
     rollouts, original = [], trainer._generate_and_score_completions
 
     def recorded(inputs):
@@ -34,10 +43,12 @@ def train(output_dir: Path, name: str, *, self_instruct: bool) -> SeRLTrainer:
             {
                 "prompts": [row.get("prompt") for row in inputs],
                 "answers": [row.get("answer") for row in inputs],
-                "completions": trainer._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True),
+                "completions": trainer.processing_class.batch_decode(
+                    output["completion_ids"], skip_special_tokens=True
+                ),
                 "groups": list(groups),
-                "rewards": trainer._rewards_per_func[:, 0].tolist(),
-                "shares": trainer._group_shares(),
+                "rewards": trainer._rewards.per_func[:, 0].tolist(),
+                "shares": trainer._group_shares() or list(shares),
                 "metrics": {name: values[-1] for name, values in trainer._metrics["train"].items()},
             }
         )

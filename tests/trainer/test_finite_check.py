@@ -64,7 +64,7 @@ def test_an_infinite_reward_of_a_reply_without_content_is_reported(tmp_path, mon
     import trl.trainer.grpo_trainer as trls
 
     guarded = run(tmp_path, reward_funcs=Rewarding(math.inf))
-    guarded._tokenizer.response_template = {"role": "assistant"}  # TRL then has replies parsed
+    guarded.processing_class.response_template = {"role": "assistant"}  # TRL then has replies parsed
     monkeypatch.setattr(trls, "parse_response", lambda *args, **kwargs: {"role": "assistant", "content": None})
     with pytest.raises(FloatingPointError, match="the reward rewarding is infinite"):
         guarded.train()

@@ -92,7 +92,7 @@ def test_an_adapter_saved_by_hand_has_our_card_too(tmp_path):
 
 
 def test_only_an_adapter_is_merged(tmp_path):
-    with pytest.raises(ValueError, match="needs a model with an adapter"), trainer(tmp_path).merged_adapter():
+    with pytest.raises(ValueError, match="needs a model with an adapter"), trainer(tmp_path).save_merged():
         pass
 
 
@@ -110,6 +110,6 @@ def test_a_folder_that_looks_like_an_id_is_none(tmp_path, monkeypatch):
 
 def test_the_command_that_pushes_later(tmp_path):
     run = trainer(tmp_path / "a run", hub_model_id="me/name", hub_private_repo=True, hub_revision="v2")
-    command = run._push_command(None, None)
+    command = run.pushes.command(run.run_dir, run.pushes.repository)
     assert command.startswith(f"hf upload me/name '{tmp_path}/a run' . ")
     assert command.endswith("--revision v2 --private")

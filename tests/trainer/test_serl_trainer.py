@@ -95,10 +95,10 @@ def test_instructions_are_sampled_with_their_own_settings(tmp_path, monkeypatch)
 def test_votes_are_taken_over_each_group(tmp_path):
     run = trainer(tmp_path)
     output = rollout(run)
-    texts = run._tokenizer.batch_decode(output["completion_ids"], skip_special_tokens=True)
+    texts = run.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
     reward = MajorityVoteReward()
     expected = [value for i in range(0, 16, 4) for value in reward.vote(texts[i : i + 4]).rewards]
-    assert run._rewards_per_func[:, 0].tolist() == expected
+    assert run._rewards.per_func[:, 0].tolist() == expected
 
 
 def test_rejected_groups_leave_masks_and_denominators(tmp_path):
@@ -133,9 +133,9 @@ def test_kl_in_the_reward_stays_out_of_the_loss(tmp_path):
     assert output["advantages"][0, 0] != output["advantages"][0, 1]  # returns differ along a completion
     run.current_gradient_accumulation_steps = 2  # set by Trainer while it trains
     batch = {key: value[:8] if value.ndim else value for key, value in output.items()}
-    with_kl = run._compute_loss(run.model, batch)
+    with_kl = run.compute_loss(run.model, batch)
     run.beta = 0.0
-    torch.testing.assert_close(with_kl, run._compute_loss(run.model, batch))
+    torch.testing.assert_close(with_kl, run.compute_loss(run.model, batch))
 
 
 @pytest.mark.parametrize("estimator", ["grpo", "dr_grpo"])
@@ -273,8 +273,8 @@ def test_continuous_batching_leaves_evaluation_in_its_mode(tmp_path):
     cache = {"transformers_continuous_batching_config": {"page_size": 32, "num_blocks": 64, "max_batch_tokens": 256}}
     args = SeRLConfig(output_dir=str(tmp_path), **SETTINGS | settings | cache)
     run = SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds(), eval_dataset=seeds(2))
-    modes, original = [], run._compute_loss
-    run._compute_loss = lambda model, inputs: (modes.append(run.model.training), original(model, inputs))[1]
+    modes, original = [], run.compute_loss
+    run.compute_loss = lambda *args, **kwargs: (modes.append(run.model.training), original(*args, **kwargs))[1]
     assert "eval_reward" in run.evaluate()
     assert modes == [False]
     assert not run._metrics["train"]

@@ -353,5 +353,5 @@ def as_fraction(number: Number) -> Fraction | None:
     mp = _mpmath().mp
     if number.imag != 0 or abs(mp.mag(number)) > FAR_BITS:
         return None
-    sign, mantissa, exponent, _ = number.real._mpf_
-    return (-1) ** sign * Fraction(int(mantissa)) * Fraction(2) ** exponent
+    mantissa, exponent = number.real.man_exp  # without the sign
+    return (-1 if number.real < 0 else 1) * Fraction(int(mantissa)) * Fraction(2) ** exponent

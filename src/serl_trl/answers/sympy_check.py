@@ -62,14 +62,11 @@ def _fraction(part: sympy.Expr) -> Fraction | None:
         return Fraction(int(part.p), int(part.q))
     if not isinstance(part, sympy.Float):
         return None
-    sign, mantissa, exponent, num_bits = part._mpf_
+    mantissa, exponent = part.num.man_exp  # without the sign
     if abs(exponent) > MAX_EXPONENT:
         return None
-    return (
-        Fraction(0)
-        if num_bits <= 1 < abs(exponent) and part._prec <= 1
-        else (-1) ** sign * int(mantissa) * Fraction(2) ** exponent
-    )
+    has_no_digit = mantissa <= 1 < abs(exponent) and str(part).lstrip("-").startswith("0.e")
+    return Fraction(0) if has_no_digit else (-1 if part < 0 else 1) * int(mantissa) * Fraction(2) ** exponent
 
 
 @lru_cache(maxsize=MAX_CACHED)

@@ -1,6 +1,7 @@
 """What a recipe does with a trained model: tells its card where things come from, merges an adapter, pushes."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +43,16 @@ def publish(trainer: SeRLTrainer, *, is_merged: bool) -> None:
     """Saves the merged model where it is wanted, then pushes; ends with a line for each thing that failed, after all else."""
     errors = []
 
-    def push() -> None:
+    def attempt(act: Callable[[], Any], prefix: str = "error: ") -> None:
         try:
-            if trainer.args.push_to_hub:
-                trainer.push_to_hub()
-        except HubError as error:
-            errors.append(f"error: {error}")
+            act()
+        except (HubError, ValueError) as error:  # a ValueError: a model in shards
+            errors.append(f"{'error: ' if isinstance(error, HubError) else prefix}{error}")
 
+    is_pushed = trainer.args.push_to_hub
     if is_merged:
-        try:
-            with trainer.merged_adapter():
-                trainer.save_model(_internal_call=True)
-                trainer.create_model_card()
-                push()
-        except ValueError as error:  # a model in shards
-            errors.append(f"error: --merge_adapter: {error}")
-    push()
+        attempt(lambda: trainer.save_merged(push=is_pushed), "error: --merge_adapter: ")
+    if is_pushed:
+        attempt(trainer.push_to_hub)
     if errors:
         sys.exit("\n".join(errors))

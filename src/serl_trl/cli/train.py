@@ -289,7 +289,7 @@ def run(job: Job) -> None:
         saved = complete_checkpoints(run_dir)
         say(f"Interrupted; --resume_from_checkpoint true goes on from {saved[-1]}." if saved else "Interrupted.")
         sys.exit(130)  # as a shell has it
-    trainer.save_model(_internal_call=True)  # it is pushed at the end, with what was measured
+    trainer.save_locally()  # it is pushed at the end, with what was measured
     if job.measured:
         say("Measuring what it has learnt ...")
         measurements.take("after")

@@ -11,9 +11,10 @@ from accelerate.logging import get_logger
 from transformers import TrainerCallback
 
 from ..checkpoints import complete_checkpoints
-from ..runtime import swapped, written_whole
+from ..runtime import written_whole
 from .collapse_signs import STEP_METRICS, CollapseLimits, CollapseSigns, Sign
 from .probes import Probes
+from .watched_policy import WatchedPolicy
 
 
 ACTIONS = ("warn", "stop", "restore")
@@ -57,7 +58,7 @@ class CollapseGuard(TrainerCallback):
 
     def __init__(
         self,
-        trainer: Any,
+        trainer: WatchedPolicy,
         action: str = "warn",
         num_probes: int = 128,
         probe_every: int = 5,
@@ -109,8 +110,7 @@ class CollapseGuard(TrainerCallback):
         if healthy is None:
             logger.warning("There is no checkpoint of a step without a sign; the policy stays as it is.")
             return
-        with swapped(state, best_model_checkpoint=str(healthy)):
-            self.trainer._load_best_model()
+        self.trainer.load_policy(healthy)
         logger.warning(
             f"The policy is that of {healthy} again, the last checkpoint saved while its votes showed no sign."
         )
@@ -140,10 +140,8 @@ class CollapseGuard(TrainerCallback):
 
     def _look(self) -> dict[str, float]:
         """Probes the policy; what is found is logged with the step."""
-        assert self.probes is not None
-        found = self.probes.look()
-        for name, value in found.items():
-            self.trainer._metrics["train"][name].append(value)
+        found = self.probes.look() if self.probes is not None else {}
+        self.trainer.record(found)
         return found
 
     def _metrics_of_step(self) -> dict[str, float]:
@@ -155,7 +153,7 @@ class CollapseGuard(TrainerCallback):
         """
         row = {}
         for name in STEP_METRICS:
-            values = self.trainer._metrics["train"].get(name, [])
+            values = self.trainer.pending_metrics(name)
             former, num_read = self._read.get(name, ([], 0))
             new = [value for value in values[num_read if former is values else 0 :] if not math.isnan(value)]
             self._read[name] = values, len(values)

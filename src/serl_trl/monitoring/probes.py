@@ -6,9 +6,10 @@ from typing import Any
 
 from ..answers import is_equivalent
 from ..rollouts import greedy_sampling, rollouts, sampling_seed
-from ..runtime import isolated_random_state, model_mode, swapped
+from ..runtime import isolated_random_state, model_mode
 from ..types import Prompt, Rollout
-from ..voting import Vote
+from ..voting import MajorityVoteReward, Vote
+from .watched_policy import WatchedPolicy
 
 
 MEMORY = 0.6  # what an answer still counts one look later
@@ -32,8 +33,9 @@ class Probes:
 
     may_begin_anew = True  # resumed from a checkpoint without this state
 
-    def __init__(self, trainer: Any, prompts: Sequence[Prompt]) -> None:
+    def __init__(self, trainer: WatchedPolicy, prompts: Sequence[Prompt]) -> None:
         self.trainer, self.prompts = trainer, list(prompts)
+        self.reward = trainer.vote_reward or MajorityVoteReward()
         self._voted: list[str | None] = []  # of each prompt the winner of the first look
         self._given: list[dict[str | None, float]] = []  # of each prompt what its answers count; None for no answer
 
@@ -103,21 +105,20 @@ class Probes:
         with (
             model_mode(trainer.model, training=True),
             isolated_random_state(sampling_seed(trainer, seed)),
-            swapped(trainer, num_generations=num_generations),
         ):
             for start in range(0, len(self.prompts), size):
-                groups += rollouts(trainer, self.prompts[start : start + size])[0]
+                groups += rollouts(trainer, self.prompts[start : start + size], num_generations)[0]
         return groups
 
     def _votes(self, groups: list[list[Rollout]]) -> list[Vote]:
         return [
-            self.trainer.vote_reward.vote([rollout.completion for rollout in group], prompt)
+            self.reward.vote([rollout.completion for rollout in group], prompt)
             for group, prompt in zip(groups, self.prompts, strict=True)
         ]
 
     def _as_known(self, answer: str | None, known: Sequence[str | None]) -> str | None:
         """The answer as it was spelt before, if it was given before."""
-        same = (other for other in known if is_equivalent(answer, other, self.trainer.vote_reward.answer_type))
+        same = (other for other in known if is_equivalent(answer, other, self.reward.answer_type))
         return next(same, answer)
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from accelerate.logging import get_logger
 
@@ -13,6 +13,7 @@ from ..types import Completion, Prompt, Rollout, Verdict
 from ..voting import DifficultyGate, Vote
 from .fill_batch import Batch, Group, fill_batch
 from .generate import rollouts, sampling_seed, written_replies
+from .policy import Policy
 
 
 logger = get_logger(__name__)
@@ -27,8 +28,8 @@ class InstructionFeed:
     Every process calls it alike and gets the same, whatever the layout.
 
     Args:
-        trainer ([`SeRLTrainer`]):
-            Whose policy writes and answers.
+        policy ([`Policy`]):
+            Who writes and answers.
         dataset ([`SelfInstructDataset`]):
             The slots, and the queue.
         gate ([`~filters.DifficultyGate`]):
@@ -41,10 +42,10 @@ class InstructionFeed:
     """
 
     def __init__(
-        self, trainer: Any, dataset: SelfInstructDataset, gate: DifficultyGate, vote: GroupVote | None
+        self, policy: Policy, dataset: SelfInstructDataset, gate: DifficultyGate, vote: GroupVote | None
     ) -> None:
-        self.trainer, self.dataset, self.gate, self.vote = trainer, dataset, gate, vote
-        self.args = trainer.args
+        self.policy, self.dataset, self.gate, self.vote = policy, dataset, gate, vote
+        self.args = policy.args
         self._warned_of = -1  # the last iteration with a warning of drift
         self._num_rollouts_ahead = 0.0  # completions generated to vote on instructions ahead of training
         if self.args.difficulty_filter == "ahead" and vote is None:
@@ -76,7 +77,7 @@ class InstructionFeed:
     def save(self) -> Path:
         """Files the iteration's instructions, as far as they are written and voted on."""
         path = self._path(self.dataset.iteration)
-        together(lambda: self.dataset.save(path) if self.trainer.is_world_process_zero() else None)
+        together(lambda: self.dataset.save(path) if self.policy.is_world_process_zero() else None)
         return path
 
     def recall(self) -> None:
@@ -92,36 +93,47 @@ class InstructionFeed:
 
     def _extend(self, num_slots: int) -> None:
         """Has instructions for the next slots written, and a reserve; stops the run where there are hardly any."""
-        reserve = self.args.reserve_fraction if self.args.is_refilled and self.vote is not None else 0.0
-        is_judged = self.args.difficulty_filter == "ahead" and not self.gate.is_open
         try:
-            metrics = self.dataset.extend(
-                lambda prompts, seed: written_replies(self.trainer, prompts, seed),
-                math.ceil(num_slots * (1 + reserve)),
-                num_slots,
-                self.args.generation_batch_size,
-                judge=self.judge if is_judged else None,
-                num_needed=math.ceil(num_slots * self.args.min_instruction_fraction),
-            )
+            metrics = self._written(num_slots)
         except TooFewInstructionsError as error:
-            places = [f"what was written so far is in {self.save()}"]
-            if self.args.regenerate == "epoch":
-                self.dataset.queue.clear()  # so that a run that is resumed here writes it anew
-            places += self._checkpoint()
-            raise TooFewInstructionsError(
-                f"Iteration {self.dataset.iteration + 1}: {error} Of this run {', '.join(places)}."
-            ) from None
-        penalty = self.args.instruction_presence_penalty if self.trainer.use_vllm else 0.0
-        metrics["serl/instructions/presence_penalty"] = penalty
-        metrics["serl/instructions/num_rollouts_ahead"], self._num_rollouts_ahead = self._num_rollouts_ahead, 0.0
-        for name, value in metrics.items():
-            self.trainer._metrics["train"][name].append(value)
-        warning = drift_warning(metrics)
-        if warning is not None and self._warned_of != self.dataset.iteration:
-            self._warned_of = self.dataset.iteration  # once an iteration, however often instructions are written
-            logger.warning(f"Iteration {self.dataset.iteration + 1}: {warning}")
+            raise self._told(error) from None
+        self._record(metrics)
         if self.args.regenerate == "epoch":
             self._tell_of_masked_slots(num_slots, metrics)
+
+    def _written(self, num_slots: int) -> dict[str, float]:
+        """Has the policy write; returns what the log says of it."""
+        reserve = self.args.reserve_fraction if self.args.is_refilled and self.vote is not None else 0.0
+        is_judged = self.args.difficulty_filter == "ahead" and not self.gate.is_open
+        return self.dataset.extend(
+            lambda prompts, seed: written_replies(self.policy, prompts, seed),
+            math.ceil(num_slots * (1 + reserve)),
+            num_slots,
+            self.args.generation_batch_size,
+            judge=self.judge if is_judged else None,
+            num_needed=math.ceil(num_slots * self.args.min_instruction_fraction),
+        )
+
+    def _told(self, error: TooFewInstructionsError) -> TooFewInstructionsError:
+        """The error once what was written and trained so far is saved, with the places."""
+        places = [f"what was written so far is in {self.save()}"]
+        if self.args.regenerate == "epoch":
+            self.dataset.queue.clear()  # so that a run that is resumed here writes it anew
+        places += self._checkpoint()
+        return TooFewInstructionsError(
+            f"Iteration {self.dataset.iteration + 1}: {error} Of this run {', '.join(places)}."
+        )
+
+    def _record(self, metrics: dict[str, float]) -> None:
+        """Logs what was written, and warns of drift once an iteration."""
+        penalty = self.args.instruction_presence_penalty if self.policy.use_vllm else 0.0
+        metrics["serl/instructions/presence_penalty"] = penalty
+        metrics["serl/instructions/num_rollouts_ahead"], self._num_rollouts_ahead = self._num_rollouts_ahead, 0.0
+        self.policy.record(metrics)
+        warning = drift_warning(metrics)
+        if warning is not None and self._warned_of != self.dataset.iteration:
+            self._warned_of = self.dataset.iteration
+            logger.warning(f"Iteration {self.dataset.iteration + 1}: {warning}")
 
     def _tell_of_masked_slots(self, num_slots: int, metrics: dict[str, float]) -> None:
         num_queued = len(self.dataset.queue)
@@ -130,21 +142,21 @@ class InstructionFeed:
         prefix = "serl/filter/frac_rejected_"
         eaten = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
         listed = ", ".join(f"{name} {value:.0%}" for name, value in eaten.items() if value)
-        self.trainer.accelerator.print(
+        self.policy.accelerator.print(
             f"Iteration {self.dataset.iteration + 1}: {num_queued} instructions for {num_slots} slots could be written, and "
             f"the other slots are masked. Rejected: {listed}."
         )
 
     def _checkpoint(self) -> list[str]:
         """Saves what is trained so far, unless it is saved already, and says where."""
-        state = self.trainer.state
+        state = self.policy.state
         if state.global_step == 0:
             return []
-        return [f"and the policy after step {state.global_step} in {self.trainer.last_checkpoint()}"]
+        return [f"and the policy after step {state.global_step} in {self.policy.last_checkpoint()}"]
 
     def _roll_out(self, indices: list[int]) -> tuple[list[Group], int]:
         prompts = [self.dataset.prompt(index) for index in indices]
-        groups, num_generated = rollouts(self.trainer, prompts)
+        groups, num_generated = rollouts(self.policy, prompts)
         votes = self._votes(prompts, groups)
         verdicts = [self.gate(vote.share) if vote is not None else Verdict(kept=True) for vote in votes]
         return [Group(*parts) for parts in zip(indices, groups, votes, verdicts, strict=True)], num_generated
@@ -153,10 +165,10 @@ class InstructionFeed:
         """Votes on instructions ahead of training, with samples as in training; moves no random state."""
         size = self.args.num_prompts_per_generation
         votes: list[Vote] = []
-        with model_mode(self.trainer.model, training=True), isolated_random_state(sampling_seed(self.trainer, seed)):
+        with model_mode(self.policy.model, training=True), isolated_random_state(sampling_seed(self.policy, seed)):
             for start in range(0, len(prompts), size):
                 asked = prompts[start : start + size]
-                groups, num_generated = rollouts(self.trainer, asked)
+                groups, num_generated = rollouts(self.policy, asked)
                 votes += [vote for vote in self._votes(asked, groups) if vote is not None]
                 self._num_rollouts_ahead += num_generated
         return [(vote, self.gate(vote.share)) for vote in votes]

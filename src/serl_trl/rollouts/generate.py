@@ -1,39 +1,40 @@
 """Text from the policy through TRL's own generation, whatever its backend: sharded over processes, then gathered."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from trl.chat_template_utils import parse_response
 from trl.models import unwrap_model_for_generation
 
 from ..prompts import writing
 from ..runtime import isolated_random_state, share_of, swapped
-from ..types import Prompt, Reply, Rollout
+from ..types import Completion, Prompt, Reply, Rollout
+from .policy import Policy
 
 
 @contextmanager
-def whole_model(trainer: Any) -> Iterator[Any]:
+def whole_model(policy: Policy) -> Iterator[Any]:
     """
     The policy without wrappers, to generate with, in the precision in which it is trained.
 
     Before training nothing has been wrapped yet, so autocast is on for the whole block. Under ZeRO-3 all of the parameters are
     on every process meanwhile.
     """
-    kwargs = trainer.args.gradient_checkpointing_kwargs
+    kwargs = policy.args.gradient_checkpointing_kwargs
     with (
-        trainer.accelerator.autocast(),
+        policy.accelerator.autocast(),
         unwrap_model_for_generation(
-            trainer.model_wrapped, trainer.accelerator, gradient_checkpointing_kwargs=kwargs
+            policy.model_wrapped, policy.accelerator, gradient_checkpointing_kwargs=kwargs
         ) as model,
     ):
         yield model
 
 
 @contextmanager
-def policy_writing(trainer: Any) -> Iterator[None]:
+def policy_writing(policy: Policy) -> Iterator[None]:
     """
     Has TRL generate by the rules of writing, in the precision in which the policy is trained.
 
@@ -41,108 +42,139 @@ def policy_writing(trainer: Any) -> Iterator[None]:
     mode: [`~decoding.writing`] mends all three. And `generate` of an adapter calls the forward of its base, which accelerate
     has not wrapped: without autocast, rollouts would be in float32 where training and evaluation compute in bfloat16.
     """
-    autocast = nullcontext() if trainer.use_vllm else trainer.accelerator.autocast()
-    with writing(trainer.accelerator.unwrap_model(trainer.model)), autocast:
+    autocast = nullcontext() if policy.use_vllm else policy.accelerator.autocast()
+    with writing(policy.accelerator.unwrap_model(policy.model)), autocast:
         yield
 
 
-def sampling_seed(trainer: Any, seed: int) -> int:
+def sampling_seed(policy: Policy, seed: int) -> int:
     """A seed of its own for each process; for those that share a vLLM engine one, since each draws the same tokens there."""
-    args, rank = trainer.args, trainer.accelerator.process_index
+    args, rank = policy.args, policy.accelerator.process_index
     is_shared = args.use_vllm and args.vllm_mode == "colocate"
     return seed + (rank // args.vllm_tensor_parallel_size if is_shared else rank)
 
 
-def written_replies(trainer: Any, prompts: list[Prompt], seed: int) -> list[Reply]:
+def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Reply]:
     """
     One reply for each prompt, the same on every process; moves no random state and logs nothing.
 
     Args:
-        trainer ([`SeRLTrainer`]): Whose policy writes, with its sampling settings for instructions.
+        policy ([`Policy`]): Who writes, with its sampling settings for instructions.
         prompts (`list[Prompt]`): The requests, the same on every process.
         seed (`int`): Seeds the sampling.
 
     Returns:
         `list[Reply]`: As long as `prompts`.
     """
-    accelerator, tokenizer = trainer.accelerator, trainer._tokenizer
+    accelerator, tokenizer = policy.accelerator, policy.decoding.tokenizer
     local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
     with (
-        isolated_random_state(sampling_seed(trainer, seed)),
+        isolated_random_state(sampling_seed(policy, seed)),
         _sampling(
-            trainer,
-            temperature=trainer.args.instruction_temperature,
-            top_p=trainer.args.instruction_top_p,
-            presence_penalty=trainer.args.instruction_presence_penalty,
-            max_length=trainer.args.max_instruction_length,
+            policy,
+            temperature=policy.args.instruction_temperature,
+            top_p=policy.args.instruction_top_p,
+            presence_penalty=policy.args.instruction_presence_penalty,
+            max_length=policy.args.max_instruction_length,
         ),
     ):
-        prompt_ids, images, fields = trainer._tokenize_prompts(local)
-        completion_ids, _ = trainer._generate_single_turn(prompt_ids, images, fields, num_generations=1)
-    # TRL counts the tokens of rollouts; these it does not see
-    num_tokens = torch.tensor(sum(map(len, [*prompt_ids, *completion_ids])), device=accelerator.device)
-    trainer.state.num_input_tokens_seen += int(accelerator.reduce(num_tokens, reduction="sum"))
-    ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
+        _, completion_ids, _ = _completed(policy, local, 1)
+    ends = {*policy.eos_token_ids, tokenizer.pad_token_id}
     texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
     replies = [Reply(text, ids[-1] not in ends) for text, ids in zip(texts, completion_ids, strict=True)]
     return gather_object(replies)[: len(prompts)]
 
 
+def _completed(
+    policy: Policy, prompts: list[Prompt], num_generations: int
+) -> tuple[list[list[int]], list[list[int]], list | None]:
+    """
+    Token ids of this process's prompts, those of a completion of each, and its log-probabilities if the backend has them.
+
+    The tokens are counted as TRL counts those of the rollouts that it generates itself.
+
+    Args:
+        policy ([`Policy`]): Who answers.
+        prompts (`list[Prompt]`): The prompts, each repeated for its completions.
+        num_generations (`int`): How many equal prompts follow one another; a vLLM server is asked once for all of them.
+    """
+    prompt_ids = policy.decoding.prompt_ids(prompts)
+    completion_ids, logprobs = policy.complete(prompt_ids, num_generations)
+    num_tokens = torch.tensor(sum(map(len, [*prompt_ids, *completion_ids])), device=policy.accelerator.device)
+    policy.state.num_input_tokens_seen += int(policy.accelerator.reduce(num_tokens, reduction="sum"))
+    return prompt_ids, completion_ids, logprobs
+
+
 @contextmanager
-def greedy_sampling(trainer: Any) -> Iterator[None]:
+def greedy_sampling(policy: Policy) -> Iterator[None]:
     """Has rollouts be the likeliest completions for the length of a block."""
-    if trainer.use_vllm:
-        length = trainer.args.max_completion_length
-        with _sampling(trainer, temperature=0.0, top_p=1.0, presence_penalty=0.0, max_length=length):
+    if policy.use_vllm:
+        length = policy.args.max_completion_length
+        with _sampling(policy, temperature=0.0, top_p=1.0, presence_penalty=0.0, max_length=length):
             yield
     else:
         greedy = {"do_sample": False}
-        kwargs = trainer.generation_kwargs | greedy
-        with swapped(trainer.generation_config, **greedy), swapped(trainer, generation_kwargs=kwargs):
+        kwargs = policy.generation_kwargs | greedy
+        with swapped(policy.generation_config, **greedy), swapped(policy, generation_kwargs=kwargs):
             yield
 
 
 @contextmanager
 def _sampling(
-    trainer: Any, *, temperature: float, top_p: float, presence_penalty: float, max_length: int
+    policy: Policy, *, temperature: float, top_p: float, presence_penalty: float, max_length: int
 ) -> Iterator[None]:
     """Puts other sampling settings in the place of those for rollouts."""
     sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     with ExitStack() as stack:
-        if trainer.use_vllm:
-            engine = trainer.vllm_generation
+        if policy.use_vllm:
+            engine = policy.vllm_generation
             kwargs = engine.generation_kwargs | {"presence_penalty": presence_penalty}
             length = {"max_completion_length": max_length}
             stack.enter_context(swapped(engine, **sampling, **length, generation_kwargs=kwargs))
         else:
             sampling["max_new_tokens"] = max_length
-            stack.enter_context(swapped(trainer.generation_config, **sampling))
-            stack.enter_context(swapped(trainer, generation_kwargs=trainer.generation_kwargs | sampling))
+            stack.enter_context(swapped(policy.generation_config, **sampling))
+            stack.enter_context(swapped(policy, generation_kwargs=policy.generation_kwargs | sampling))
         yield
 
 
-def rollouts(trainer: Any, prompts: list[Prompt]) -> tuple[list[list[Rollout]], int]:
+def rollouts(
+    policy: Policy, prompts: list[Prompt], num_generations: int | None = None
+) -> tuple[list[list[Rollout]], int]:
     """
-    G rollouts of each prompt, the same on every process.
+    A group of rollouts for each prompt, the same on every process.
 
-    TRL logs the lengths of all that it generates; here it logs nothing, for what is trained on is only decided afterwards.
-    It counts the tokens, though.
+    Nothing is logged, for what is trained on is only decided afterwards. The tokens are counted, though.
 
     Args:
-        trainer ([`SeRLTrainer`]): Whose policy answers, with its sampling settings for rollouts.
+        policy ([`Policy`]): Who answers, with its sampling settings for rollouts.
         prompts (`list[Prompt]`): The prompts, at least one, the same on every process.
+        num_generations (`int`, *optional*): Rollouts of each; by default those of a group.
 
     Returns:
         `tuple[list[list[Rollout]], int]`: A group for each prompt, and the number of completions generated: where the rows
         do not divide among the processes, the first ones are generated again and left out.
     """
-    accelerator, size = trainer.accelerator, trainer.num_generations
+    accelerator, size = policy.accelerator, num_generations or policy.num_generations
     rows = [prompt for prompt in prompts for _ in range(size)]
     local, num_padding = share_of(rows, accelerator.num_processes, accelerator.process_index)
-    unlogged: dict[str, defaultdict] = {mode: defaultdict(list) for mode in trainer._metrics}
-    # A vLLM server is asked once for a whole group; padding breaks the last one, and then each row is asked for.
-    with swapped(trainer, _metrics=unlogged, num_generations=1 if num_padding else size):
-        _, completion_ids, _, completions, logprobs, *_ = trainer._generate(local)
+    # padding breaks the last group, and then a vLLM server is asked for each row
+    prompt_ids, completion_ids, logprobs = _completed(policy, local, 1 if num_padding else size)
+    completions = _decoded(policy, local, prompt_ids, completion_ids)
     own = zip(completion_ids, logprobs or [None] * len(local), completions, strict=True)
     everyone = gather_object([Rollout(*row) for row in own])
     return [everyone[i : i + size] for i in range(0, len(rows), size)], len(rows) + num_padding
+
+
+def _decoded(
+    policy: Policy, prompts: list[Prompt], prompt_ids: Sequence[list[int]], completion_ids: Sequence[list[int]]
+) -> list[Completion]:
+    """The texts of completions as TRL hands them to a reward: a text for a text, messages for messages."""
+    tokenizer = policy.decoding.tokenizer
+    if isinstance(prompts[0], str):
+        return tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
+    if getattr(tokenizer, "response_template", None) or getattr(tokenizer, "response_schema", None):
+        pairs = zip(prompt_ids, completion_ids, strict=True)
+        return [[parse_response(tokenizer, ids, prefix=prefix)] for prefix, ids in pairs]
+    texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
+    return [[{"role": "assistant", "content": text}] for text in texts]

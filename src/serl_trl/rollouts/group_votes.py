@@ -1,6 +1,7 @@
 """Votes while a trainer trains: over whole groups, with further samples if asked for, measured at every step."""
 
 import functools
+import inspect
 import random
 import time
 from collections import defaultdict
@@ -9,12 +10,15 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from trl.trainer.utils import get_callable_name, is_async_callable
 
-from ..runtime import isolated_random_state, swapped, together
+from ..runtime import isolated_random_state, together
 from ..types import Completion, Prompt
 from ..voting import GroundTruthReward, MajorityVoteReward, Vote, WinnerMemory, reward_alignment, vote_metrics
 from .generate import rollouts, sampling_seed
+from .policy import Policy
+
+
+VOTE_COLUMN = "serl_vote"  # of a row whose group is voted on already: the vote, and the row's place in its group
 
 
 class GroupVotes:
@@ -31,14 +35,14 @@ class GroupVotes:
     of the dataset is read to measure the vote, never by the vote.
 
     Args:
-        trainer ([`SeRLTrainer`]): The trainer; it need not be constructed yet.
+        policy ([`Policy`]): Whose completions vote; it need not be constructed yet.
         args ([`SeRLConfig`]): Its configuration.
 
     Source: TTRL (arXiv 2504.16084) votes with more samples than it trains on.
     """
 
-    def __init__(self, trainer: Any, args: Any) -> None:
-        self.trainer, self.args = trainer, args
+    def __init__(self, policy: Policy, args: Any) -> None:
+        self.policy, self.args = policy, args
         self.reward: MajorityVoteReward | None = None  # the first
         self.votes: list[Vote] = []  # of the first, on the groups of the last rollout over all processes
         self.prompts: list[Prompt] = []  # of these groups
@@ -76,7 +80,12 @@ class GroupVotes:
         self.votes, self.prompts, self._labels = [], [], {}
 
     def vote(
-        self, prompts: list[Prompt], groups: list[list[Completion]], reward: MajorityVoteReward | None = None
+        self,
+        prompts: list[Prompt],
+        groups: list[list[Completion]],
+        reward: MajorityVoteReward | None = None,
+        *,
+        is_training: bool = True,
     ) -> list[Vote]:
         """
         Votes on whole groups, the same on every process, together with as many further samples as are to vote.
@@ -85,22 +94,28 @@ class GroupVotes:
             prompts (`list[Prompt]` of length P): The prompts, the same on every process.
             groups (`list[list[Completion]]` of length P): All completions of each.
             reward ([`MajorityVoteReward`], *optional*): Who votes; the first of the trainer by default.
+            is_training (`bool`, *optional*, defaults to `True`): Whether further samples vote: in evaluation none do.
+
+        Raises:
+            ValueError: If no reward votes.
         """
         reward = reward or self.reward
-        assert reward is not None
-        num_further = max((reward.num_votes or 0) - len(groups[0]), 0) if self.trainer.model.training else 0
+        if reward is None:
+            raise ValueError("No reward of this trainer votes; add a MajorityVoteReward.")
+        num_further = max((reward.num_votes or 0) - len(groups[0]), 0) if is_training else 0
         further = self._further_votes(prompts, num_further) if num_further else [[]] * len(groups)
         return [
             reward.vote([*group, *more], prompt) for prompt, group, more in zip(prompts, groups, further, strict=True)
         ]
 
-    def metrics(self, prompts: list[Prompt], votes: list[Vote]) -> dict[str, float]:
+    def metrics(self, prompts: list[Prompt], votes: list[Vote], *, is_training: bool) -> dict[str, float]:
         """
         What the votes of a step looked like, for the logs; empty if there were none.
 
         Args:
             prompts (`list[Prompt]` of length P): What was voted on.
             votes (`list[Vote]` of length P): Votes of the first reward.
+            is_training (`bool`): Whether they are of a training step; in evaluation winners are not remembered.
 
         Returns:
             `dict[str, float]`: [`vote_metrics`]; in training those of [`WinnerMemory`] and what further votes cost; with
@@ -111,7 +126,7 @@ class GroupVotes:
         if self.reward is None or not votes:
             return {}
         metrics = vote_metrics(votes, self.reward.answer_type)
-        if self.trainer.model.training:
+        if is_training:
             metrics |= self._memory.update(prompts, votes)
         return metrics | cost | self._labels
 
@@ -135,21 +150,22 @@ class GroupVotes:
         log_extra: Callable[[str, list], None] | None = None,
         **kwargs: Any,
     ) -> list[float | None]:
-        trainer = self.trainer
-        size = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
+        if (known := kwargs.get(VOTE_COLUMN)) is not None and reward is self.reward:
+            rows_known = [(vote, reward.rewards(vote)[place]) for vote, place in known]
+            _log_votes([vote for vote, _ in rows_known], log_extra)
+            return [value for _, value in rows_known]
+        is_training = self.policy.model.training  # which is how TRL tells a training step from an evaluation
+        size = self.policy.num_generations if is_training else self.policy.num_generations_eval
         asked, everyone = gather_object(prompts)[::size], gather_object(completions)
         groups = [everyone[i : i + size] for i in range(0, len(everyone), size)]
-        votes = trainer.votes_of_batch if reward is self.reward else None  # those that the gate has read
-        votes = votes or self.vote(asked, groups, reward)
+        votes = self.vote(asked, groups, reward, is_training=is_training)
         rewards = [value for vote in votes for value in reward.rewards(vote)[:size]]
-        start = trainer.accelerator.process_index * len(completions)
+        start = self.policy.accelerator.process_index * len(completions)
         rows = range(start, start + len(completions))
         if reward is self.reward:
             self.votes, self.prompts = votes, asked
             self._labels = self._label_metrics(votes, rewards, prompts, completions, answer, size)
-            if log_extra is not None:
-                log_extra("vote_share", [votes[row // size].share for row in rows])
-                log_extra("vote_answer", [votes[row // size].answer or "" for row in rows])
+            _log_votes([votes[row // size] for row in rows], log_extra)
         return [rewards[row] for row in rows]
 
     def _label_metrics(
@@ -181,12 +197,9 @@ class GroupVotes:
         self._num_samplings += 1
         num_prompts = max(1, self.args.generation_batch_size // num_further)
         sampled = []
-        with (
-            isolated_random_state(sampling_seed(self.trainer, seed)),
-            swapped(self.trainer, num_generations=num_further),
-        ):
+        with isolated_random_state(sampling_seed(self.policy, seed)):
             for start in range(0, len(prompts), num_prompts):
-                groups, num_generated = rollouts(self.trainer, prompts[start : start + num_prompts])
+                groups, num_generated = rollouts(self.policy, prompts[start : start + num_prompts], num_further)
                 self._cost["serl/vote/num_further_votes"] += num_generated
                 sampled += groups
         num_tokens = sum(len(rollout.completion_ids) for group in sampled for rollout in group)
@@ -195,14 +208,27 @@ class GroupVotes:
         return [[rollout.completion for rollout in group] for group in sampled]
 
 
+def _log_votes(votes: list[Vote], log_extra: Callable[[str, list], None] | None) -> None:
+    """Puts the vote on each row into TRL's table of completions."""
+    if log_extra is not None:
+        log_extra("vote_share", [vote.share for vote in votes])
+        log_extra("vote_answer", [vote.answer or "" for vote in votes])
+
+
 def _ended_together(reward: Any) -> Any:
     """A reward function that ends all processes with the error of any; what TRL knows it by stays."""
-    if isinstance(reward, str | torch.nn.Module) or is_async_callable(reward):
+    function = reward
+    while isinstance(function, functools.partial):
+        function = function.func
+    is_coroutine = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 (of an object whose call is a coroutine)
+    )
+    if isinstance(reward, str | torch.nn.Module) or is_coroutine:
         return reward
 
     @functools.wraps(reward)
     def rewards(*args: Any, **kwargs: Any) -> list[float | None]:
         return together(lambda: reward(*args, **kwargs))
 
-    rewards.__name__ = get_callable_name(reward)
+    rewards.__name__ = getattr(function, "__name__", type(function).__name__)
     return rewards

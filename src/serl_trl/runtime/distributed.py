@@ -1,7 +1,9 @@
 """Errors of one process of several: all of them end with it, and none waits for one that has given up."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from typing import TypeVar
 
@@ -11,6 +13,8 @@ from accelerate.utils import gather_object
 
 
 Result = TypeVar("Result")
+
+STORE_TIMEOUT = timedelta(seconds=30)
 
 _blocks = count()  # every process enters the same blocks, so that an error is looked for under that of its own
 _LOST_CONNECTION = ("gloo", "NCCL", "onnection closed", "onnection reset")  # what errors of a broken group speak of
@@ -65,15 +69,15 @@ def shared_failure() -> Iterator[None]:
     if not dist.is_initialized() or dist.get_world_size() == 1:
         yield
         return
-    from torch.distributed.distributed_c10d import _get_default_store  # there is no public way to it
-
-    store, key = _get_default_store(), f"serl_trl/failure/{next(_blocks)}"
+    store, key = _store_of_launcher(), f"serl_trl/failure/{next(_blocks)}"
     try:
         yield
     except Exception as error:
         cause = None
         try:
-            if not _is_lost_connection(error):
+            if store is None:
+                pass
+            elif not _is_lost_connection(error):
                 store.set(key, _message(error))
             elif store.check([key]):
                 cause = store.get(key).decode()
@@ -82,6 +86,17 @@ def shared_failure() -> Iterator[None]:
         if cause is not None:
             raise RuntimeError(cause) from error
         raise
+
+
+def _store_of_launcher() -> dist.TCPStore | None:
+    """A client of the store by which the launcher has brought the processes together; `None` where there is none."""
+    host, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
+    if not host or not port:
+        return None
+    try:
+        return dist.TCPStore(host, int(port), is_master=False, timeout=STORE_TIMEOUT)
+    except dist.DistError:
+        return None
 
 
 def _message(error: Exception) -> str:

@@ -1,64 +1,90 @@
-"""`GuardedGRPOTrainer`: a run that stops before numbers that are none reach its weights, and says where they came from."""
+"""`FiniteCheck`: ends a run before numbers that are infinite or not a number reach its weights, and says where they came from."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import gather_object
 
-from ..checkpoints import ResumableGRPOTrainer, complete_checkpoints
+from ..checkpoints import complete_checkpoints
 from ..types import completion_text
+
+
+if TYPE_CHECKING:
+    from .serl_trainer import SeRLTrainer
 
 
 MAX_SHOWN = 5  # rows in a message
 MAX_CHARACTERS = 300  # of a prompt there, from its end, and of a completion
 
 
-class GuardedGRPOTrainer(ResumableGRPOTrainer):
+class FiniteCheck:
     """
-    [`ResumableGRPOTrainer`] that ends with an error on an infinite reward and on a loss or gradient that is not finite.
+    Ends a run with an error on an infinite reward and on a loss or gradient that is not finite.
 
     Transformers trains on with such numbers, and its log replaces the loss by an average (`logging_nan_inf_filter`).
     Here every process stops before the optimiser moves; the error shows the prompts at fault and names the last good
     checkpoint. (A reward of NaN is TRL's way of saying that there is none, and is not an error. With fp16 a gradient
-    that overflows is left to the scaler, which skips the step.)
+    that overflows is left to the scaler, which skips the step. DeepSpeed has stepped by the time gradients are read.)
+
+    Args:
+        trainer ([`SeRLTrainer`]): The trainer, which hands over its rewards and losses.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, trainer: "SeRLTrainer") -> None:
+        self.trainer = trainer
         self._micro_batches: list[tuple[torch.Tensor, dict[str, Any]]] = []  # (loss, inputs) since the last step
 
-    def _calculate_rewards(
-        self, inputs: list, prompts: list, completions: list, completion_ids_list: list
-    ) -> torch.Tensor:
-        """Checks what TRL has gathered from all processes, so that all stop together."""
-        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)  # (B_global, F)
+    def check_rewards(self, rewards: torch.Tensor, prompts: list, completions: list) -> None:
+        """
+        Checks what TRL has gathered from all processes, so that all stop together.
+
+        Args:
+            rewards (`torch.Tensor` of shape `(B_global, F)`): Rewards of all processes, by function.
+            prompts (`list` of length B): Those of this process.
+            completions (`list` of length B): Those of this process.
+
+        Raises:
+            FloatingPointError: If one is infinite.
+        """
         rows, columns = rewards.isinf().nonzero(as_tuple=True)
         if len(rows):
             shown = gather_object([_shown(p, c) for p, c in zip(prompts, completions, strict=True)])
-            names = {self.reward_func_names[column] for column in columns.tolist()}
+            names = {self.trainer.reward_func_names[column] for column in columns.tolist()}
             self._stop(f"the reward {' and '.join(sorted(names))} is infinite", [shown[row] for row in rows.tolist()])
-        return rewards
 
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Remembers the losses of a step with what they were computed from; no copy is made."""
-        loss = super()._compute_loss(model, inputs)
-        if self.model.training:
-            self._micro_batches.append((loss.detach(), inputs))
-        return loss
+    def note_loss(self, loss: torch.Tensor, inputs: dict[str, Any]) -> None:
+        """Remembers the loss of a micro-batch with what it was computed from; no copy is made."""
+        self._micro_batches.append((loss.detach(), inputs))
 
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        """Checks the norm, which is not finite if a loss or a gradient on any process is not."""
-        norm = super()._get_grad_norm(model, grad_norm)
+    def check_step(self) -> None:
+        """
+        Checks the gradients of a step, once all of its micro-batches are in them.
+
+        Raises:
+            FloatingPointError: If their norm, or a loss of the step, is not finite on any process.
+        """
         micro_batches, self._micro_batches = self._micro_batches, []
-        if norm is not None and not math.isfinite(norm):
-            bad = [inputs for loss, inputs in micro_batches if not torch.isfinite(loss)]
-            is_loss = any(gather_object([bool(bad)]))
-            if is_loss or self.accelerator.mixed_precision != "fp16":
-                culprits = bad if is_loss else [inputs for _, inputs in micro_batches]
-                shown = gather_object([row for inputs in culprits for row in self._rows(inputs)])
-                self._stop(f"the {'loss' if is_loss else 'gradient'} is not finite", shown)
-        return norm
+        if self._is_norm_finite():
+            return
+        bad = [inputs for loss, inputs in micro_batches if not torch.isfinite(loss)]
+        is_loss = any(gather_object([bool(bad)]))
+        if is_loss or self.trainer.accelerator.mixed_precision != "fp16":
+            culprits = bad if is_loss else [inputs for _, inputs in micro_batches]
+            shown = gather_object([row for inputs in culprits for row in self._rows(inputs)])
+            self._stop(f"the {'loss' if is_loss else 'gradient'} is not finite", shown)
+
+    def _is_norm_finite(self) -> bool:
+        """Whether the norm of the gradients is, on every process; a loss that is not finite gives one that is not."""
+        trainer = self.trainer
+        if trainer.is_deepspeed_enabled:
+            engine: Any = trainer.deepspeed
+            norm: Any = engine.get_global_grad_norm()
+            return norm is None or math.isfinite(norm)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in trainer.model.parameters() if p.grad is not None])
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        num_bad = (~torch.isfinite(norm)).float().to(trainer.accelerator.device)
+        return not trainer.accelerator.reduce(num_bad, reduction="sum")
 
     def _rows(self, inputs: dict[str, Any]) -> list[str]:
         """The rows of a micro-batch as text; only those whose advantages are not finite, if there are any."""
@@ -68,20 +94,19 @@ class GuardedGRPOTrainer(ResumableGRPOTrainer):
         texts = []
         for row in rows:
             prompt, completion = (
-                self._tokenizer.decode(inputs[f"{part}_ids"][row][inputs[f"{part}_mask"][row].bool()])
+                self.trainer.decoding.tokenizer.decode(inputs[f"{part}_ids"][row][inputs[f"{part}_mask"][row].bool()])
                 for part in ("prompt", "completion")
             )
             texts.append(_shown(prompt, completion))
         return texts
 
     def _stop(self, what: str, rows: list[str]) -> None:
-        run_dir = self._get_output_dir(None)
-        complete = complete_checkpoints(run_dir)
+        complete = complete_checkpoints(self.trainer.run_dir)
         good = f"The last good checkpoint is {complete[-1]}. Resume from it" if complete else ""
         lines = "".join(f"\n  {row}" for row in rows[:MAX_SHOWN])
         more = f"\n  and {len(rows) - MAX_SHOWN} more" if len(rows) > MAX_SHOWN else ""
         raise FloatingPointError(
-            f"At step {self.state.global_step + 1} {what}; nothing was trained on it. "
+            f"At step {self.trainer.state.global_step + 1} {what}; nothing was trained on it. "
             f"{good or 'There is no checkpoint yet. Begin anew'} with a lower "
             f"learning_rate or max_grad_norm, or mend the reward. Prompts and completions:{lines}{more}"
         )

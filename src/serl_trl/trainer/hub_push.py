@@ -1,197 +1,233 @@
-"""`HubGRPOTrainer`: pushes that lose nothing when they fail, and a model card that says what was done."""
+"""`HubPushes`: pushes that lose nothing when they fail, because all that they push is saved before the Hub is asked."""
 
-import copy
+import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelerate.logging import get_logger
-from huggingface_hub import ModelCard, model_info
+from huggingface_hub import HfApi, model_info
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SaveStrategy
+from transformers.utils import (
+    CONFIG_NAME,
+    GENERATION_CONFIG_NAME,
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+)
 
-from ..runtime import swapped
-from .finite_check import GuardedGRPOTrainer
-from .model_card import MERGED_SUFFIX, CardFacts, is_hub_id, serl_card
+from .model_card import is_hub_id
+
+
+if TYPE_CHECKING:
+    from .serl_trainer import SeRLTrainer
 
 
 logger = get_logger(__name__)
 
 MAX_REASON_CHARACTERS = 400  # of what the Hub's client says, in an error of one line
 LICENSE_TIMEOUT_S = 10
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")  # PEFT's names
+NOT_PUSHED = ["_*", f"{PREFIX_CHECKPOINT_DIR}-*"]  # of a run folder
 
 
 class HubError(RuntimeError):
     """What the Hugging Face Hub did not take; the message says where it is and how it is pushed later."""
 
 
-class HubGRPOTrainer(GuardedGRPOTrainer):
+class HubPushes:
     """
-    [`GuardedGRPOTrainer`] that saves all that it pushes before it asks the Hub for anything, and describes the run.
+    Uploads a run to the Hub, as a checkpoint is published and at the end.
 
-    Transformers creates the repository first, and leaves errors of pushes in the middle of training unread. `card_facts`
-    ([`~model_card.CardFacts`]) holds what the card says beyond what the trainer knows.
+    Transformers asks the Hub first and saves afterwards, and leaves errors of pushes in the middle of training unread.
+
+    Args:
+        trainer ([`SeRLTrainer`]): Whose `hub_*` settings hold.
     """
 
-    _paper: dict[str, str]
+    def __init__(self, trainer: "SeRLTrainer") -> None:
+        self.trainer = trainer
+        self._jobs: list[Future] = []  # of checkpoints
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        self.card_facts = CardFacts()
-        super().__init__(*args, **kwargs)
+    @property
+    def repository(self) -> str:
+        """Where the run is pushed to."""
+        trainer = self.trainer
+        return trainer.hub_model_id or trainer.args.hub_model_id or trainer.run_dir.absolute().name
 
-    def create_model_card(  # type: ignore[override]  # TRL has changed it before us
-        self, model_name: str | None = None, dataset_name: str | None = None, tags: str | list[str] | None = None
-    ) -> None:
-        """TRL's card in a template of ours; `dataset_name`, the seeds on the Hub, defaults to that of `card_facts`."""
-        if not self.is_world_process_zero():
-            return
-        self.card_facts.seed_dataset = dataset_name or self.card_facts.seed_dataset
-        name = model_name or self._repository.split("/")[-1]
-        self._run_dir.mkdir(parents=True, exist_ok=True)
-        super().create_model_card(name, self.card_facts.seed_dataset, tags)
-        path = self._run_dir / "README.md"
-        serl_card(ModelCard.load(path), self, name).save(path)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """Puts our card in the place of PEFT's, which takes the path of a local base for its id on the Hub."""
-        super()._save(output_dir, state_dict)
-        if self.is_world_process_zero() and hasattr(self.model, "peft_config"):
-            self.create_model_card()
-            if output_dir is not None and Path(output_dir) != self._run_dir:
-                shutil.copy(self._run_dir / "README.md", output_dir)
-
-    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+    def created(self, create: Callable[[], None], token: str | None) -> None:
         """
-        As [`~transformers.Trainer.init_hf_repo`]; also learns the license of the base.
+        Has the repository created, and learns the license of the base.
 
         Raises:
             HubError: If there is no such repository, and none can be created.
         """
         try:
-            self._init_repository(token, private)
+            create()
         except Exception as error:  # the Hub's client raises a dozen kinds
             raise HubError(
-                f"The repository {self._repository} cannot be created on the Hub ({_reason(error)}). Log in with `hf auth "
+                f"The repository {self.repository} cannot be created on the Hub ({_reason(error)}). Log in with `hf auth "
                 "login`, choose another hub_model_id, or train without push_to_hub and push later."
             ) from error
+        if self.trainer.is_world_process_zero():
+            facts = self.trainer.card_facts
+            facts.license = facts.license or self._license_of_base(token or self.trainer.args.hub_token)
 
-    def _init_repository(self, token: str | None, private: bool | None) -> None:
-        super().init_hf_repo(token, private)
-        if self.is_world_process_zero():
-            self.card_facts.license = self.card_facts.license or self._license_of_base(token or self.args.hub_token)
-
-    def push_to_hub(
+    def push(
         self,
-        commit_message: str | None = "End of training",
-        blocking: bool = True,
+        message: str | None,
+        is_blocking: bool,
+        token: str | None,
+        revision: str | None,
+        private: bool | None,
+        **card: Any,
+    ) -> Any:
+        """As [`SeRLTrainer.push_to_hub`]; `card` goes to the model card."""
+        trainer = self.trainer
+        trainer.save_locally()
+        failure: BaseException | None = None
+        if trainer.hub_model_id is None:
+            try:
+                trainer.init_hf_repo(token, private)
+            except HubError as error:
+                failure = error.__cause__ or error
+        trainer.create_model_card(**card)
+        if failure is not None:
+            raise self.failed(failure, trainer.run_dir, self.repository, revision, private) from failure
+        if not trainer.is_world_process_zero():
+            return None
+        trainer.callback_handler.on_push_begin(trainer.args, trainer.state, trainer.control)
+        return self.upload(
+            trainer.run_dir, message, token=token, revision=revision, private=private, is_blocking=is_blocking
+        )
+
+    def upload(
+        self,
+        folder: Path,
+        message: str | None,
+        *,
+        repository: str | None = None,
         token: str | None = None,
         revision: str | None = None,
         private: bool | None = None,
-        **kwargs: Any,
+        is_blocking: bool = True,
     ) -> Any:
         """
-        As [`~transformers.Trainer.push_to_hub`], with everything in `output_dir` before the Hub is asked for anything.
+        Uploads a folder without its checkpoints.
+
+        Returns:
+            `CommitInfo`, or its `Future` without blocking.
 
         Raises:
-            HubError: If the push fails, with the command by which it is made up for.
+            HubError: If it fails, with the command by which it is made up for.
         """
-        self.save_model(_internal_call=True)
+        args, repository = self.trainer.args, repository or self.repository
         try:
-            if self.hub_model_id is None:
-                self._init_repository(token, private)
-            with swapped(self, save_model=lambda **_: None):  # it is saved
-                return super().push_to_hub(commit_message, blocking, token, revision, private, **kwargs)
-        except Exception as error:
-            self.create_model_card(kwargs.get("model_name"), kwargs.get("dataset_name"), kwargs.get("tags"))
-            raise HubError(
-                f"The push to {self._repository} failed ({_reason(error)}). Nothing is lost: model, tokenizer and card are in "
-                f"{self.args.output_dir}. Push them later with `{self._push_command(revision, private)}`."
-            ) from error
-
-    @contextmanager
-    def merged_adapter(self) -> Iterator[None]:
-        """
-        For the length of a block, has the model in which the adapter is merged into its base saved and pushed.
-
-        It goes to folder and repository of their own, `<output_dir>-merged` and `<hub_model_id>-merged`: beside an adapter,
-        Transformers would not load it. It is a copy, which takes as much memory as the base.
-
-        Raises:
-            ValueError: If there is no adapter, or no process has all of the model.
-
-        Example:
-
-        ```python
-        with trainer.merged_adapter():
-            trainer.push_to_hub()
-        ```
-        """
-        if not hasattr(self.model, "peft_config") or self.is_deepspeed_enabled or self.is_fsdp_enabled:
-            raise ValueError(
-                "merged_adapter() needs a model with an adapter, not sharded by DeepSpeed or FSDP. Of a saved adapter: "
-                "peft.AutoPeftModelForCausalLM.from_pretrained(output_dir).merge_and_unload()."
+            wait(self._jobs)
+            upload: Any = HfApi().upload_folder
+            return upload(
+                repo_id=repository,
+                folder_path=folder,
+                commit_message=message,
+                token=token or args.hub_token,
+                run_as_future=not is_blocking,
+                ignore_patterns=NOT_PUSHED,
+                revision=revision or args.hub_revision,
             )
-        run_dir = self._run_dir.absolute()
-        folder = run_dir.with_name(run_dir.name + MERGED_SUFFIX)
-        if self.args.should_save and (run_dir / "instructions").is_dir():  # the card counts them
-            shutil.copytree(run_dir / "instructions", folder / "instructions", dirs_exist_ok=True)
-        merged = copy.deepcopy(self.model).merge_and_unload()
-        repository = f"{self._repository}{MERGED_SUFFIX}"
-        with (
-            swapped(self.args, output_dir=str(folder), hub_model_id=repository),
-            swapped(self, model=merged, hub_model_id=None),
-        ):
-            yield
+        except Exception as error:
+            raise self.failed(error, folder, repository, revision, private) from error
 
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Has an error of the upload told, which nobody waits for."""
-        before = self._push_jobs
-        super()._push_from_checkpoint(checkpoint_folder)
+    def failed(
+        self,
+        error: BaseException,
+        folder: Path,
+        repository: str,
+        revision: str | None = None,
+        private: bool | None = None,
+    ) -> HubError:
+        """What is told of a push that failed: nothing is lost, and how it is made up for."""
+        return HubError(
+            f"The push to {repository} failed ({_reason(error)}). Nothing is lost: model, tokenizer and card are in "
+            f"{folder}. Push them later with `{self.command(folder, repository, revision, private)}`."
+        )
 
-        def tell(job: Future) -> None:
-            error = None if job.cancelled() else job.exception()
-            if error is not None:
-                place = (
-                    f"is in {checkpoint_folder}"
-                    if Path(checkpoint_folder).is_dir()
-                    else "has made room for a later one"
-                )
-                logger.warning(
-                    f"The push of {Path(checkpoint_folder).name} to {self._repository} failed ({_reason(error)}). It {place}; "
-                    "training goes on."
-                )
+    def push_checkpoint(self, checkpoint: Path) -> None:
+        """
+        Uploads what `hub_strategy` says of a checkpoint, in the background; an error is told, and training goes on.
 
-        for job in self._push_jobs:
-            if job not in before:
-                job.add_done_callback(tell)
+        Does nothing while an earlier push goes on, unless `hub_always_push` is set.
+        """
+        trainer, args = self.trainer, self.trainer.args
+        if not trainer.is_world_process_zero() or args.hub_strategy == HubStrategy.END:
+            return
+        self._jobs = [job for job in self._jobs if not job.done()]
+        if self._jobs and not args.hub_always_push:
+            return
+        trainer.callback_handler.on_push_begin(args, trainer.state, trainer.control)
+        self._copy_model(checkpoint)
+        is_by_steps = args.save_strategy == SaveStrategy.STEPS
+        place = f"step {trainer.state.global_step}" if is_by_steps else f"epoch {int(trainer.state.epoch or 0)}"
+        self._start(checkpoint, trainer.run_dir, f"Training in progress, {place}", ignore_patterns=NOT_PUSHED)
+        if args.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+            target = "last-checkpoint" if args.hub_strategy == HubStrategy.CHECKPOINT else checkpoint.name
+            message = f"Training in progress, {place}, checkpoint"
+            self._start(checkpoint, checkpoint, message, path_in_repo=target)
 
-    @property
-    def _push_jobs(self) -> list[Future]:
-        return list(getattr(getattr(self, "push_in_progress", None), "jobs", []))
+    def wait(self) -> None:
+        """Waits until what is on its way has arrived, or failed."""
+        wait(self._jobs)
 
-    @property
-    def _run_dir(self) -> Path:
-        return Path(str(self.args.output_dir))
-
-    @property
-    def _repository(self) -> str:
-        return self.hub_model_id or self.args.hub_model_id or self._run_dir.absolute().name
-
-    def _push_command(self, revision: str | None, private: bool | None) -> str:
-        command = ["hf", "upload", self._repository, str(self.args.output_dir), "."]
-        for pattern in ("checkpoint-*", "_*"):
+    def command(self, folder: Path, repository: str, revision: str | None = None, private: bool | None = None) -> str:
+        """The command that pushes a folder later."""
+        args = self.trainer.args
+        command = ["hf", "upload", repository, str(folder), "."]
+        for pattern in (f"{PREFIX_CHECKPOINT_DIR}-*", "_*"):
             command += ["--exclude", pattern]
-        if revision := revision or self.args.hub_revision:
+        if revision := revision or args.hub_revision:
             command += ["--revision", revision]
-        if self.args.hub_private_repo if private is None else private:
+        if args.hub_private_repo if private is None else private:
             command.append("--private")
         return shlex.join(command)
 
+    def _start(self, checkpoint: Path, folder: Path, message: str, **kwargs: Any) -> None:
+        args = self.trainer.args
+        job = HfApi().upload_folder(
+            repo_id=self.repository,
+            folder_path=folder,
+            commit_message=message,
+            token=args.hub_token,
+            revision=args.hub_revision,
+            run_as_future=True,
+            **kwargs,
+        )
+        job.add_done_callback(lambda done: self._tell(done, checkpoint))
+        self._jobs.append(job)
+
+    def _tell(self, job: Future, checkpoint: Path) -> None:
+        """Warns of an upload that failed, which nobody waits for."""
+        error = None if job.cancelled() else job.exception()
+        if error is not None:
+            place = f"is in {checkpoint}" if checkpoint.is_dir() else "has made room for a later one"
+            logger.warning(
+                f"The push of {checkpoint.name} to {self.repository} failed ({_reason(error)}). It {place}; training goes on."
+            )
+
+    def _copy_model(self, checkpoint: Path) -> None:
+        """Puts the model of a checkpoint, and all that belongs to it, into the run folder, which is uploaded."""
+        names = [CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME, *ADAPTER_FILES]
+        index = checkpoint / SAFE_WEIGHTS_INDEX_NAME
+        if index.is_file():
+            names += [index.name, *set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())]
+        for name in names:
+            if (checkpoint / name).is_file():
+                shutil.copy(checkpoint / name, self.trainer.run_dir / name)
+        self.trainer.decoding.tokenizer.save_pretrained(self.trainer.run_dir)
+
     def _license_of_base(self, token: str | None) -> str | None:
-        base = self.model.config._name_or_path
+        base = self.trainer.model.config.name_or_path
         try:
             card = model_info(base, timeout=LICENSE_TIMEOUT_S, token=token).card_data if is_hub_id(base) else None
         except Exception:  # a private base, or a Hub that has no time: the card does without

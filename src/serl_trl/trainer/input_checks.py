@@ -10,6 +10,10 @@ from transformers import AutoConfig, AutoTokenizer
 from ..instructions import SelfInstructDataset
 from ..prompts import Decoding, prompts_of, shown
 from ..types import Prompt
+from .preflight import check_vllm
+from .quantization import check_quantization
+from .serl_config import SeRLConfig
+from .trainable import check_trainable
 
 
 logger = logging.getLogger(__name__)
@@ -132,6 +136,39 @@ def _texts(prompt: Prompt) -> list[str]:
 # What a trainer is given ---------------------------------------------------------------------------------------------
 
 
+def checked_arguments(
+    model: Any, args: SeRLConfig | None, train_dataset: Any, kwargs: dict[str, Any]
+) -> tuple[SeRLConfig, Any, dict[str, Any]]:
+    """
+    Configuration, training data and further arguments of a [`SeRLTrainer`], once all is found to fit.
+
+    Args:
+        model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): The model, or where it is.
+        args ([`SeRLConfig`], *optional*): By default `SeRLConfig("<model>-SeRL")`.
+        train_dataset ([`~datasets.Dataset`] or [`SelfInstructDataset`]): The seeds, or the slots.
+        kwargs (`dict[str, Any]`): The other arguments of [`~trl.GRPOTrainer`].
+
+    Raises:
+        ValueError: For whatever does not fit, before any weight is loaded.
+        ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
+    """
+    check_supported(train_dataset, kwargs)
+    check_quantization(kwargs.get("quantization_config"))
+    init_kwargs: Any = args.model_init_kwargs if args is not None else None  # TRL has parsed it
+    check_quantization((init_kwargs or {}).get("quantization_config"))
+    if args is None:
+        model_id = model if isinstance(model, str) else model.config.name_or_path
+        args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
+    check_vllm(args)
+    if not isinstance(model, str) and kwargs.get("peft_config") is None:
+        check_trainable(model)
+    if args.self_instruct and isinstance(train_dataset, Dataset):
+        train_dataset = SelfInstructDataset.from_config(train_dataset, args)
+    tokenizer = kwargs.get("processing_class")
+    train_dataset, eval_dataset = checked_datasets(train_dataset, kwargs.get("eval_dataset"), args, model, tokenizer)
+    return args, train_dataset, {**kwargs, "eval_dataset": eval_dataset}
+
+
 def check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
     """Raises a ValueError for arguments of TRL's trainer that votes cannot be taken with, and for what is no dataset of prompts."""
     for name in ("tools", "rollout_func", "environment_factory"):
@@ -221,7 +258,7 @@ def context_of(model: Any, args: Any) -> int | None:
 
 
 def _tokenizer_of(model: Any, args: Any) -> Any | None:
-    name = model if isinstance(model, str) else getattr(model.config, "_name_or_path", "")
+    name = model if isinstance(model, str) else getattr(model.config, "name_or_path", "")
     try:
         return AutoTokenizer.from_pretrained(name, **_source(args)) if name else None
     except (OSError, ValueError):

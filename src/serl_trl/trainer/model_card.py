@@ -1,11 +1,14 @@
-"""The model card of a run: TRL's, with where the prompts came from, what was measured, and how the model is used."""
+"""The model card of a run: where the prompts came from, what was measured, and how the model is used."""
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HFValidationError
@@ -15,6 +18,27 @@ from ..instructions import read_instructions
 from ..types import Prompt
 
 
+if TYPE_CHECKING:
+    from .serl_trainer import SeRLTrainer
+
+
+PAPER_ID = "2505.20347"
+PAPER = textwrap.dedent("""\
+    @article{fang2025serl,
+        title        = {{SeRL: Self-Play Reinforcement Learning for Large Language Models with Limited Data}},
+        author       = {Wenkai Fang and Shunyu Liu and Yang Zhou and Kongcheng Zhang and Tongya Zheng and Kaixuan Chen and Mingli Song and Dacheng Tao},
+        year         = 2025,
+        eprint       = {arXiv:2505.20347},
+    }""")
+TRL = textwrap.dedent("""\
+    @software{vonwerra2020trl,
+        title  = {{TRL: Transformers Reinforcement Learning}},
+        author = {von Werra, Leandro and Belkada, Younes and Tunstall, Lewis and Beeching, Edward and Thrush, Tristan and Lambert, Nathan and Huang, Shengyi and Rasul, Kashif and Gallou{\\'e}dec, Quentin},
+        url    = {https://github.com/huggingface/trl},
+        year   = {2020},
+    }""")
+PACKAGES = ("serl_trl", "trl", "transformers", "torch", "datasets", "tokenizers", "peft")
+TAGS = ("generated_from_trainer", "serl", "trl")
 QUESTION = "What is 12 + 30?"  # of the card's example
 MERGED_SUFFIX = "-merged"  # of the folder and the repository that hold an adapter merged into its base
 SETTINGS = (
@@ -84,29 +108,39 @@ def is_hub_id(name: str | None) -> bool:
     return bool(name) and not Path(str(name)).exists()
 
 
-def serl_card(trl_card: ModelCard, trainer: Any, model_name: str) -> ModelCard:
+def serl_card(
+    trainer: "SeRLTrainer",
+    model_name: str,
+    repository: str,
+    *,
+    tags: Iterable[str] = (),
+    is_adapter: bool | None = None,
+) -> ModelCard:
     """
-    The card of a trained model, out of the one that TRL has made.
+    The card of a trained model.
 
     Args:
-        trl_card (`ModelCard`): Its tags, datasets, versions, tracker links and citations are kept.
         trainer ([`SeRLTrainer`]): Whose run is described; its `output_dir` has the instructions.
         model_name (`str`): The title.
+        repository (`str`): Where the model is, or will be; of the code that uses it.
+        tags (`Iterable[str]`, *optional*): Further tags.
+        is_adapter (`bool`, *optional*): Whether the repository holds an adapter; by default whether one is trained.
     """
     facts, slots = trainer.card_facts, trainer.feed.dataset if trainer.feed is not None else None
-    is_adapter, config = hasattr(trainer.model, "peft_config"), trainer.model.config
-    base = config._name_or_path if is_hub_id(config._name_or_path) else None
-    repo = trainer.hub_model_id or model_name
+    if is_adapter is None:
+        is_adapter = hasattr(trainer.model, "peft_config")
+    config = trainer.model.config
+    base = config.name_or_path if is_hub_id(config.name_or_path) else None
     example = example_prompt(slots.seeds[0], slots.prompt_template) if slots else None
     snippet, note = usage(
-        repo,
+        repository,
         example_prompt(trainer.train_dataset[0]["prompt"]) if example is None else example,
         trainer.args.max_completion_length,
         is_adapter=is_adapter,
         has_base=base is not None,
     )
     return ModelCard.from_template(
-        _metadata(trl_card.data, facts, base, is_adapter, model_name),
+        _metadata({*TAGS, *tags} - {"grpo"}, facts, base, is_adapter, model_name),
         template_str=resources.files(__package__).joinpath("templates/model_card.md").read_text(encoding="utf-8"),
         model_name=model_name,
         base_model=base,
@@ -114,7 +148,7 @@ def serl_card(trl_card: ModelCard, trainer: Any, model_name: str) -> ModelCard:
         is_adapter=is_adapter,
         is_self_instruct=slots is not None,
         is_vote_reward=trainer.reward_func_names == ["MajorityVoteReward"],
-        paper_id=trainer._paper["id"],
+        paper_id=PAPER_ID,
         snippet=snippet,
         note=note,
         evaluated_on=facts.evaluated_on,
@@ -123,15 +157,38 @@ def serl_card(trl_card: ModelCard, trainer: Any, model_name: str) -> ModelCard:
         seeds=facts.seeds,
         seed_dataset=facts.seed_dataset,
         instruction_dataset=facts.instruction_dataset,
-        iterations=iteration_counts(trainer.args.output_dir) if slots else [],
+        iterations=iteration_counts(trainer.run_dir) if slots else [],
         progress=f"{_count(trainer.state.epoch or 0)} of {_count(trainer.args.num_train_epochs)} iterations, "
         f"{trainer.state.global_step} optimiser steps on {trainer.accelerator.num_processes} process(es).",
         settings=settings_of(trainer),
-        procedure=trl_card.text.partition("## Training procedure")[2].strip(),
+        trackers=tracker_links(trainer.args),
+        versions=[(name, version(name)) for name in PACKAGES],
+        citations=[PAPER, TRL],
     )
 
 
-def settings_of(trainer: Any) -> list[tuple[str, str]]:
+def write_card(trainer: "SeRLTrainer", folder: Path, name: str | None = None, tags: Iterable[str] = ()) -> None:
+    """Writes the card of a run into a folder, from the main process; `name` defaults to that of the repository."""
+    if trainer.is_world_process_zero():
+        name = name or trainer.pushes.repository.split("/")[-1]
+        folder.mkdir(parents=True, exist_ok=True)
+        serl_card(trainer, name, trainer.hub_model_id or name, tags=tags).save(folder / "README.md")
+
+
+def tracker_links(args: Any) -> list[tuple[str, str]]:
+    """Name and address of the run in each tracker that has one: Weights & Biases, Comet, a Space of Trackio."""
+    links = []
+    wandb, comet = sys.modules.get("wandb"), sys.modules.get("comet_ml")
+    if getattr(wandb, "run", None) is not None:
+        links.append(("Weights & Biases", str(wandb.run.url)))  # type: ignore[union-attr]
+    if comet is not None and (experiment := comet.get_running_experiment()) is not None:
+        links.append(("Comet", str(experiment.url)))
+    if "trackio" in (args.report_to or []) and (space := getattr(args, "trackio_space_id", None)):
+        links.append(("Trackio", f"https://{space.replace('/', '-')}.hf.space?project={args.project}"))
+    return links
+
+
+def settings_of(trainer: "SeRLTrainer") -> list[tuple[str, str]]:
     """The settings that a reader would want to know, rewards and adapter among them."""
     values = {name: getattr(trainer.args, name) for name in SETTINGS}
     rows = [(name, str(getattr(value, "value", value))) for name, value in values.items()]  # of enums, the value
@@ -197,8 +254,8 @@ def usage(
     return "\n".join([*lines, f"prompt = {shown}", f'print({call}[0]["generated_text"])']), note
 
 
-def _metadata(data: Any, facts: CardFacts, base: str | None, is_adapter: bool, name: str) -> ModelCardData:
-    named = {facts.seed_dataset, facts.instruction_dataset, *_listed(data.get("datasets"))}
+def _metadata(tags: set[str], facts: CardFacts, base: str | None, is_adapter: bool, name: str) -> ModelCardData:
+    named = {facts.seed_dataset, facts.instruction_dataset}
     results = [
         EvalResult(
             task_type="text-generation",
@@ -218,13 +275,9 @@ def _metadata(data: Any, facts: CardFacts, base: str | None, is_adapter: bool, n
         license=facts.license,
         model_name=name,
         pipeline_tag="text-generation",
-        tags=sorted({*_listed(data.get("tags")), *(["lora"] if is_adapter else [])}),
+        tags=sorted({*tags, *(["lora"] if is_adapter else [])}),
         eval_results=results or None,
     )
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
 
 
 def _cell(metric: str, score: Sequence[float]) -> str:

@@ -1,44 +1,60 @@
 """`SeRLTrainer`: TRL's GRPOTrainer on prompts it writes and rewards it votes for itself."""
 
 import functools
-import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.logging import get_logger
 from datasets import Dataset
-from transformers import set_seed
+from transformers import ProcessorMixin, set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
-from trl.trainer.utils import nanstd
 
+from ..checkpoints import ResumableGRPOTrainer
 from ..instructions import SelfInstructDataset
 from ..prompts import Decoding, put_to_policy, shared_lead
-from ..rollouts import Batch, GroupVotes, InstructionFeed, gate_metrics, policy_writing, sampling_seed
+from ..rollouts import (
+    VOTE_COLUMN,
+    Batch,
+    GroupVotes,
+    InstructionFeed,
+    RolloutSource,
+    gate_metrics,
+    policy_writing,
+    sampling_seed,
+)
 from ..runtime import swapped
 from ..types import Prompt
-from ..voting import DifficultyGate, GroundTruthReward, MajorityVoteReward, Vote
+from ..voting import DifficultyGate, GroundTruthReward, MajorityVoteReward
 from .advantages import ADVANTAGE_ESTIMATORS
-from .gated_trainer import GatedGRPOTrainer, loss_mask
-from .input_checks import check_supported, checked_datasets
-from .preflight import check_vllm
-from .quantization import check_quantization
+from .finite_check import FiniteCheck
+from .gated_loss import GatedLoss, loss_mask
+from .hub_push import HubPushes
+from .input_checks import checked_arguments
+from .merged_adapter import save_merged
+from .model_card import CardFacts, write_card
+from .reward_table import RewardTable, moments, replace_last
 from .serl_config import SeRLConfig
 from .step_callbacks import EmptyStepCallback, RegenerationCallback
+from .token_kl import token_kl
 from .trainable import check_trainable, warn_of_lost_updates
 
 
 logger = get_logger(__name__)
 
 
-class SeRLTrainer(GatedGRPOTrainer):
+class SeRLTrainer(ResumableGRPOTrainer):
     """
     Trainer for SeRL: self-instruction, majority-vote rewards, a gate on vote share, REINFORCE++.
 
     What differs from [`~trl.GRPOTrainer`]: the prompts are slots that the policy fills with instructions of its own; votes
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
-    TRL's, but for what losses are divided by ([`GatedGRPOTrainer`]), for checkpoints ([`ResumableGRPOTrainer`]), for numbers
-    that are not finite ([`GuardedGRPOTrainer`]), and for model cards and pushes that fail ([`HubGRPOTrainer`]).
+    TRL's, but for what losses are divided by ([`GatedLoss`]), for checkpoints ([`ResumableGRPOTrainer`]), for numbers
+    that are not finite ([`FiniteCheck`]), and for model cards and pushes that fail ([`HubPushes`]).
+
+    `card_facts` ([`CardFacts`]) holds what the model card says beyond what the trainer knows.
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):
@@ -72,23 +88,10 @@ class SeRLTrainer(GatedGRPOTrainer):
     args: SeRLConfig
     model: Any
     train_dataset: Any  # a Dataset, or the slots of a SelfInstructDataset
+    rollout_func: Any
+    _logs: dict[str, Any]
     num_generations: int
     num_generations_eval: int
-    _logs: dict[str, Any]
-
-    _tag_names = ["trl", "serl"]  # noqa: RUF012 (TRL's declaration)
-    _name = "SeRL"
-    _paper = {  # noqa: RUF012
-        "title": "SeRL: Self-Play Reinforcement Learning for Large Language Models with Limited Data",
-        "id": "2505.20347",
-        "citation": textwrap.dedent("""\
-            @article{fang2025serl,
-                title        = {{SeRL: Self-Play Reinforcement Learning for Large Language Models with Limited Data}},
-                author       = {Wenkai Fang and Shunyu Liu and Yang Zhou and Kongcheng Zhang and Tongya Zheng and Kaixuan Chen and Mingli Song and Dacheng Tao},
-                year         = 2025,
-                eprint       = {arXiv:2505.20347},
-            }"""),
-    }
 
     def __init__(
         self,
@@ -98,24 +101,12 @@ class SeRLTrainer(GatedGRPOTrainer):
         train_dataset: Dataset | SelfInstructDataset | None = None,
         **kwargs: Any,
     ):
-        check_supported(train_dataset, kwargs)
-        check_quantization(kwargs.get("quantization_config"))
-        init_kwargs: Any = args.model_init_kwargs if args is not None else None  # TRL has parsed it
-        check_quantization((init_kwargs or {}).get("quantization_config"))
-        if args is None:
-            model_id = model if isinstance(model, str) else model.config._name_or_path
-            args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
-        check_vllm(args)
-        if not isinstance(model, str) and kwargs.get("peft_config") is None:
-            check_trainable(model)
+        args, train_dataset, kwargs = checked_arguments(model, args, train_dataset, kwargs)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
-        if args.self_instruct and isinstance(train_dataset, Dataset):
-            train_dataset = SelfInstructDataset.from_config(train_dataset, args)
-        tokenizer = kwargs.get("processing_class")
-        train_dataset, kwargs["eval_dataset"] = checked_datasets(
-            train_dataset, kwargs.get("eval_dataset"), args, model, tokenizer
-        )
         slots = train_dataset if isinstance(train_dataset, SelfInstructDataset) else None
+        self.card_facts = CardFacts()
+        self.pushes = HubPushes(self)  # which Trainer asks for a repository as it is made
+        self.gated_loss, self.finite_check = GatedLoss(self), FiniteCheck(self)
         self._group_votes = GroupVotes(self, args)
         super().__init__(
             model,
@@ -124,34 +115,38 @@ class SeRLTrainer(GatedGRPOTrainer):
             train_dataset=Dataset.from_dict({"prompt": slots.seeds}) if slots else train_dataset,
             **kwargs,
         )
-        check_trainable(self.model)  # what was loaded from a path
-        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):  # both keep float32 weights of their own
-            warn_of_lost_updates(self.model, self.args.learning_rate)
-        if self._is_vlm:
-            raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
+        self._check_model()
         if self.use_vllm:  # an engine in this process has seeded every generator with its number, not with args.seed
             set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
+        self.rollout_source = RolloutSource(self)
+        self.rollout_func = self.rollout_source
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
         truths = [i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)]
         self._truth_column = truths[0] if truths else None
         vote = self._group_votes.vote if self._group_votes.reward is not None else None
-        self._is_gating = args.is_gated and (vote is not None or self._truth_column is not None)
+        self.gated_loss.is_gating = args.is_gated and (vote is not None or self._truth_column is not None)
         self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
-        self._batch: Batch | None = None  # of the feed, while TRL scores it
-        self._generated: tuple[list, list | None] | None = None  # this process's rows of it, until TRL asks for them
         self._estimator = ADVANTAGE_ESTIMATORS[args.advantage_estimator]
-        self._rewards_per_func = torch.empty(0)  # (B_global, F), of the last rollout
+        self._rewards = RewardTable(torch.empty(0), self.reward_weights)  # of the last rollout
         self.shared_states["votes"] = self._group_votes
-        if slots is not None:
-            self.shared_states["instructions"] = slots
-            self.add_callback(RegenerationCallback(self))
-            if args.instruction_presence_penalty and not self.use_vllm:
-                logger.warning(
-                    f"instruction_presence_penalty={args.instruction_presence_penalty} has no effect: Transformers' "
-                    "generation has no presence penalty. Use vLLM, or set it to 0."
-                )
+        if self.feed is not None:
+            self.shared_states["instructions"] = self.feed.dataset
+            self.add_callback(RegenerationCallback(self, self.feed))
         self.add_callback(EmptyStepCallback(self))
+
+    def _check_model(self) -> None:
+        """Raises for a model that is not a text model or has nothing to train; warns of settings that do nothing."""
+        check_trainable(self.model)  # what was loaded from a path
+        if not (self.is_deepspeed_enabled or self.is_fsdp_enabled):  # both keep float32 weights of their own
+            warn_of_lost_updates(self.model, self.args.learning_rate)
+        if isinstance(self.processing_class, ProcessorMixin):
+            raise ValueError("SeRLTrainer trains language models only, and this is a vision-language model.")
+        if self.args.self_instruct and self.args.instruction_presence_penalty and not self.use_vllm:
+            logger.warning(
+                f"instruction_presence_penalty={self.args.instruction_presence_penalty} has no effect: Transformers' "
+                "generation has no presence penalty. Use vLLM, or set it to 0."
+            )
 
     @property
     def vote_reward(self) -> MajorityVoteReward | None:
@@ -184,17 +179,19 @@ class SeRLTrainer(GatedGRPOTrainer):
         """The rules by which all text of the policy is written and measured."""
         return Decoding.of_trainer(self)
 
-    def _tokenize_prompts(self, prompts: list) -> tuple[list[list[int]], None, dict[str, Any]]:
-        """As the rules have it, which evaluation follows, too; for text TRL's tokens are the same."""
-        return self.decoding.prompt_ids(prompts), None, {}
-
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list, list | None]:
-        """Hands TRL the rollouts of the batch, once, where they are generated already; else has the model write them."""
-        batch, self._generated = self._generated, None
-        if batch is not None:
-            return batch
+    def complete(self, prompt_ids: list[list[int]], num_generations: int) -> tuple[list[list[int]], list | None]:
+        """As [`Policy.complete`]: by TRL's generation, whatever its backend, under the rules of writing."""
         with policy_writing(self):
-            return super()._generate_single_turn(*args, **kwargs)
+            return self._generate_single_turn(prompt_ids, None, {}, num_generations)
+
+    def record(self, metrics: Mapping[str, float], mode: str = "train") -> None:
+        """As [`Policy.record`]: into what TRL averages for its next log."""
+        for name, value in metrics.items():
+            self._metrics[mode][name].append(value)
+
+    def pending_metrics(self, name: str) -> list[float]:
+        """The values of a metric of training that wait for the next log; TRL makes a new list after each."""
+        return self._metrics["train"].get(name, [])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Brings `num_tokens` up to date, which TRL sets as a rollout begins, and only at steps that have one."""
@@ -204,29 +201,15 @@ class SeRLTrainer(GatedGRPOTrainer):
 
     # Rewards, gate, advantages -------------------------------------------------------------------------------------
 
-    @property
-    def votes_of_batch(self) -> list[Vote]:
-        """The votes that the gate has read already, on the groups of the batch that TRL scores; else none."""
-        return [group.vote for group in self._batch.groups if group.vote] if self._batch is not None else []
-
     def _calculate_rewards(
         self, inputs: list, prompts: list, completions: list, completion_ids_list: list
     ) -> torch.Tensor:
         """Keeps what TRL gathers, for the gate and the estimator; TRL gets no rewards at all for a row that has none."""
         self._group_votes.start_rollout()
-        self._rewards_per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        return torch.where(self._has_reward()[:, None], self._rewards_per_func, torch.nan)
-
-    def _has_reward(self) -> torch.Tensor:
-        """
-        Which rows of all processes have a reward, (B_global,): one of weight 0 is none, unless all have weight 0.
-
-        TRL's sum takes a reward that is missing for 0, and a row is without one only if all functions return `None`.
-        """
-        is_weighed = (self.reward_weights != 0).to(self._rewards_per_func.device)  # (F,)
-        if not is_weighed.any():
-            is_weighed = ~is_weighed
-        return ~self._rewards_per_func[:, is_weighed].isnan().all(dim=1)
+        per_func = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)  # (B_global, F)
+        self.finite_check.check_rewards(per_func, prompts, completions)
+        self._rewards = RewardTable(per_func, self.reward_weights)
+        return self._rewards.of_weighed_rows
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """In training: rolls out instructions for the slots until enough pass the gate; estimates advantages afterwards."""
@@ -234,7 +217,8 @@ class SeRLTrainer(GatedGRPOTrainer):
             inputs = [{**row, "prompt": self.asked(row["prompt"])} for row in inputs]
             output = super()._generate_and_score_completions(inputs)
             self._log_all_rewards("eval")
-            self._log_metrics("eval", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
+            votes = self._group_votes
+            self.record(votes.metrics(votes.prompts, votes.votes, is_training=False), "eval")
             return output
         if self.feed is None:
             output = super()._generate_and_score_completions(inputs)
@@ -246,50 +230,49 @@ class SeRLTrainer(GatedGRPOTrainer):
 
     def _log_all_rewards(self, mode: str) -> None:
         """Puts the rewards of rows that have none, such as a vote at weight 0, back into what TRL logs of each function."""
-        if self._has_reward().all():
+        if self._rewards.has_reward.all():
             return
-        for name, column in zip(self.reward_func_names, self._rewards_per_func.unbind(dim=1), strict=True):
-            self._metrics[mode][f"rewards/{name}/mean"][-1] = column.nanmean().item()
-            self._metrics[mode][f"rewards/{name}/std"][-1] = nanstd(column).item()
-            logged = self._logs["rewards"][name]
-            for _ in range(min(len(column), len(logged))):
-                logged.pop()
-            logged.extend(column.tolist())
+        for name, column in zip(self.reward_func_names, self._rewards.per_func.unbind(dim=1), strict=True):
+            self._metrics[mode][f"rewards/{name}/mean"][-1], self._metrics[mode][f"rewards/{name}/std"][-1] = moments(
+                column
+            )
+            replace_last(self._logs["rewards"][name], column.tolist())
 
     def _score_batch(self, feed: InstructionFeed, num_rows: int) -> tuple[dict[str, Any], torch.Tensor]:
         """What TRL makes of the rows that this process holds of the feed's next batch, and which groups to train on."""
         batch = feed.next_batch(num_rows * self.accelerator.num_processes // self.num_generations)
-        prompts = [feed.dataset.prompt(group.index) for group in batch.groups for _ in group.rollouts]
-        rollouts = [rollout for group in batch.groups for rollout in group.rollouts]
         start = self.accelerator.process_index * num_rows
-        own = rollouts[start : start + num_rows]
-        logprobs = None if own[0].logprobs is None else [rollout.logprobs for rollout in own]
+        own = slice(start, start + num_rows)
+        rows: list[dict[str, Any]] = [
+            {"prompt": feed.dataset.prompt(group.index)} | ({VOTE_COLUMN: (group.vote, place)} if group.vote else {})
+            for group in batch.groups
+            for place in range(len(group.rollouts))
+        ]
+        self.rollout_source.hand_over([rollout for group in batch.groups for rollout in group.rollouts][own])
         num_tokens = self.state.num_input_tokens_seen  # counted when they were generated
-        with swapped(self, _batch=batch, _generated=([rollout.completion_ids for rollout in own], logprobs)):
-            inputs: list[dict[str, Any]] = [{"prompt": prompt} for prompt in prompts[start : start + num_rows]]
-            output = super()._generate_and_score_completions(inputs)
+        output = super()._generate_and_score_completions(rows[own])
         self.state.num_input_tokens_seen = num_tokens
         self._metrics["train"]["num_tokens"] = [num_tokens]
+        self._record_batch(feed, batch)
+        return output, torch.tensor(batch.is_kept, device=self.accelerator.device)
+
+    def _record_batch(self, feed: InstructionFeed, batch: Batch) -> None:
+        """Logs what the candidates of a batch were voted, and what the gate made of them."""
         votes = [group.vote for group in batch.candidates if group.vote is not None]
         asked = [feed.dataset.prompt(group.index) for group in batch.candidates]
         verdicts = [group.verdict for group in batch.candidates] if votes else []
-        self._log_metrics("train", gate_metrics(verdicts, batch.is_kept, self.num_generations, batch.num_rollouts))
-        self._log_metrics("train", {"serl/gate/num_refill_rounds": float(batch.num_rounds)})
-        self._log_metrics("train", self._group_votes.metrics(asked, votes))
-        return output, torch.tensor(batch.is_kept, device=self.accelerator.device)
+        self.record(gate_metrics(verdicts, batch.is_kept, self.num_generations, batch.num_rollouts))
+        self.record({"serl/gate/num_refill_rounds": float(batch.num_rounds)})
+        self.record(self._group_votes.metrics(asked, votes, is_training=True))
 
     def _kept_groups(self) -> torch.Tensor:
         """Which groups to train on, (P,) over all processes, where the prompts are a dataset's."""
         verdicts = [self._gate(share) for share in self._group_shares()]
-        num_rollouts = len(self._rewards_per_func)
+        num_rollouts, votes = len(self._rewards.per_func), self._group_votes
         is_kept = [verdict.kept for verdict in verdicts] or [True] * (num_rollouts // self.num_generations)
-        self._log_metrics("train", gate_metrics(verdicts, is_kept, self.num_generations, num_rollouts))
-        self._log_metrics("train", self._group_votes.metrics(self._group_votes.prompts, self._group_votes.votes))
+        self.record(gate_metrics(verdicts, is_kept, self.num_generations, num_rollouts))
+        self.record(votes.metrics(votes.prompts, votes.votes, is_training=True))
         return torch.tensor(is_kept, device=self.accelerator.device)
-
-    def _log_metrics(self, mode: str, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            self._metrics[mode][name].append(value)
 
     def _group_shares(self) -> list[float]:
         """What the gate reads of each group: its vote share, else its accuracy; empty where there is neither."""
@@ -297,13 +280,11 @@ class SeRLTrainer(GatedGRPOTrainer):
             return [vote.share for vote in self._group_votes.votes]
         if self._truth_column is None:
             return []
-        return self._rewards_per_func[:, self._truth_column].view(-1, self.num_generations).nanmean(dim=1).tolist()
+        return self._rewards.per_func[:, self._truth_column].view(-1, self.num_generations).nanmean(dim=1).tolist()
 
     def _with_advantages(self, output: dict[str, Any], is_kept: torch.Tensor) -> dict[str, Any]:
         """TRL's output with our advantages, and without the rows that are gated away or have no reward."""
-        weights = self.reward_weights.to(self._rewards_per_func.device)
-        rewards = (self._rewards_per_func * weights).nansum(dim=1)  # (B_global,)
-        rewards[~self._has_reward()] = torch.nan
+        rewards = self._rewards.totals  # (B_global,)
         rewards[~is_kept.repeat_interleave(self.num_generations)] = torch.nan
         num_rows = len(output["completion_mask"])
         rows = slice(self.accelerator.process_index * num_rows, (self.accelerator.process_index + 1) * num_rows)
@@ -311,7 +292,7 @@ class SeRLTrainer(GatedGRPOTrainer):
         mask = loss_mask(output) * is_row_kept[rows, None]  # (B, T)
         # TRL's own advantages are 0 where there is no reward
         if not (self.args.has_trl_advantages and is_kept.all()):
-            kl = self._token_kl(output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
+            kl = token_kl(self, output, mask) if self.args.is_kl_in_reward and self.beta != 0 else None
             output["advantages"] = self._estimator(
                 rewards,
                 kl,
@@ -322,5 +303,98 @@ class SeRLTrainer(GatedGRPOTrainer):
                 sum_over_processes=functools.partial(self.accelerator.reduce, reduction="sum"),
             )
             means = (output["advantages"] * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-            self._logs["advantages"].extend(self.accelerator.gather(means).tolist())  # pushes TRL's out
-        return output if is_row_kept.all() else self._without_rows(output, mask, is_row_kept)
+            replace_last(self._logs["advantages"], self.accelerator.gather(means).tolist())
+        return output if is_row_kept.all() else self.gated_loss.without_rows(output, mask, is_row_kept)
+
+    # Loss and step -------------------------------------------------------------------------------------------------
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Leaves the KL out of the loss where the reward holds it, and averages over what is kept ([`GatedLoss`])."""
+        is_training = self.model.training
+        scale, share = self.gated_loss.scales(inputs) if is_training else (1.0, 1.0)
+        beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
+        with swapped(self, beta=beta), self.gated_loss.entropy_scaled(share):
+            scaled = {**inputs, "advantages": inputs["advantages"] * scale}
+            loss = super().compute_loss(model, scaled, return_outputs, num_items_in_batch)
+        if is_training:
+            self.finite_check.note_loss(loss, inputs)
+        return loss
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        """Has the gradient of the entropy bonus scaled ([`GatedLoss`])."""
+        logps, entropies, aux_loss = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        self.gated_loss.scale_entropies(entropies)
+        return logps, entropies, aux_loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Ends the run where the gradients of a step are not finite ([`FiniteCheck`])."""
+        loss = super().training_step(*args, **kwargs)
+        if self.accelerator.sync_gradients:
+            self.finite_check.check_step()
+        return loss
+
+    # Saving and pushing --------------------------------------------------------------------------------------------
+
+    def create_model_card(  # type: ignore[override]  # TRL has changed it before us
+        self, model_name: str | None = None, dataset_name: str | None = None, tags: str | Iterable[str] | None = None
+    ) -> None:
+        """A card of ours in `output_dir`; `dataset_name`, the seeds on the Hub, defaults to that of `card_facts`."""
+        if self.is_writing_checkpoint:
+            return  # TRL asks for one, for a folder that is not in its place yet
+        self.card_facts.seed_dataset = dataset_name or self.card_facts.seed_dataset
+        write_card(self, self.run_dir, model_name, [tags] if isinstance(tags, str) else tags or [])
+
+    def save_model(self, output_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        """Puts our card in the place of PEFT's, which takes the path of a local base for its id on the Hub."""
+        super().save_model(output_dir, *args, **kwargs)
+        if hasattr(self.model, "peft_config"):
+            write_card(self, self.run_dir if output_dir is None else Path(output_dir))
+
+    def checkpoint_published(self, checkpoint: Path) -> None:
+        """Brings the card up to date, and pushes what `hub_strategy` says."""
+        write_card(self, self.run_dir)
+        if self.args.push_to_hub:
+            self.pushes.push_checkpoint(checkpoint)
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """
+        As [`~transformers.Trainer.init_hf_repo`]; also learns the license of the base.
+
+        Raises:
+            HubError: If there is no such repository, and none can be created.
+        """
+        self.pushes.created(lambda: super(SeRLTrainer, self).init_hf_repo(token, private), token)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """
+        As [`~transformers.Trainer.push_to_hub`], with everything in `output_dir` before the Hub is asked for anything.
+
+        Raises:
+            HubError: If the push fails, with the command by which it is made up for.
+        """
+        return self.pushes.push(commit_message, blocking, token, revision, private, **kwargs)
+
+    def save_merged(self, push: bool = False) -> Path:
+        """
+        Saves the policy with its adapter merged into its base, to a folder of its own, `<output_dir>-merged`.
+
+        Beside an adapter, Transformers would not load it. It is a copy, which takes as much memory as the base.
+
+        Args:
+            push (`bool`, *optional*, defaults to `False`): Whether to push it, too, to `<hub_model_id>-merged`.
+
+        Raises:
+            ValueError: If there is no adapter, or no process has all of the model.
+            HubError: If the push fails; the folder is there by then.
+        """
+        return save_merged(self, push)

@@ -1,11 +1,16 @@
 """What happens around training steps: new instructions, measurements, and steps that must not move anything."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
+from ..rollouts import InstructionFeed
 from ..runtime import swapped
+
+
+if TYPE_CHECKING:
+    from .serl_trainer import SeRLTrainer
 
 
 class RegenerationCallback(TrainerCallback):
@@ -15,14 +20,14 @@ class RegenerationCallback(TrainerCallback):
     Iterations are counted over all runs of the dataset: a second `train()` goes on after the last iteration of the first.
     """
 
-    def __init__(self, trainer: Any) -> None:
-        self.trainer = trainer
+    def __init__(self, trainer: "SeRLTrainer", feed: InstructionFeed) -> None:
+        self.trainer, self.feed = trainer, feed
 
     def on_train_begin(self, args, state, control, **kwargs):
         dataset = self.trainer.train_dataset
         if state.global_step > 0:
-            self.trainer.feed.recall()
-            self.trainer.feed.save()  # the file may lack what the checkpoint holds, and hold what came after it
+            self.feed.recall()
+            self.feed.save()  # the file may lack what the checkpoint holds, and hold what came after it
         else:
             dataset.first_iteration = dataset.iteration + 1
 
@@ -32,10 +37,10 @@ class RegenerationCallback(TrainerCallback):
         if state.global_step > 0 and dataset.iteration == iteration and dataset.queue:
             return  # begun before the checkpoint from which this run was resumed
         self.trainer.regenerate_instructions(iteration)
-        self.trainer.feed.save()
+        self.feed.save()
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        self.trainer.feed.save()
+        self.feed.save()
 
 
 class EmptyStepCallback(TrainerCallback):
@@ -45,17 +50,18 @@ class EmptyStepCallback(TrainerCallback):
     DeepSpeed steps at the end of the backward pass, before any callback is asked. There its optimiser is made to ask.
     """
 
-    def __init__(self, trainer: Any) -> None:
+    def __init__(self, trainer: "SeRLTrainer") -> None:
         self.trainer = trainer
         self._asking: Any = None  # DeepSpeed's optimiser
 
     def on_train_begin(self, args, state, control, **kwargs):
-        if self.trainer.is_deepspeed_enabled and self._asking is not self.trainer.deepspeed.optimizer:
-            self._asking = self.trainer.deepspeed.optimizer
-            hold_empty_steps(self._asking, self.trainer.is_step_empty)
+        engine: Any = self.trainer.deepspeed
+        if self.trainer.is_deepspeed_enabled and self._asking is not engine.optimizer:
+            self._asking = engine.optimizer
+            hold_empty_steps(self._asking, self.trainer.gated_loss.is_step_empty)
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-        if not self.trainer.is_deepspeed_enabled and self.trainer.is_step_empty():
+        if not self.trainer.is_deepspeed_enabled and self.trainer.gated_loss.is_step_empty():
             model.zero_grad(set_to_none=True)
 
 

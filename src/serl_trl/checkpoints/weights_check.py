@@ -1,9 +1,9 @@
-"""`ExactWeightsGRPOTrainer`: TRL's GRPOTrainer that loads weights as they were saved, and compares them afterwards."""
+"""`WeightsCheck`: weights that are loaded as they were saved, and compared afterwards."""
 
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from accelerate.logging import get_logger
 from safetensors import safe_open
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Trainer
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
-from trl import GRPOTrainer
 
 from ..runtime import together
 from . import checkpoint_files as checkpoints
@@ -24,70 +23,57 @@ MAX_NAMES = 3  # in a message
 logger = get_logger(__name__)
 
 
-class ExactWeightsGRPOTrainer(GRPOTrainer):
+class WeightsCheck:
     """
-    [`~trl.GRPOTrainer`] whose policy, once it is loaded from a checkpoint, is the one that was saved: every parameter,
-    bit by bit.
+    Compares the parameters of a policy, once it is loaded from a checkpoint, with those that were saved.
 
     Transformers saves some models under the names and in the shapes of their first release (the experts of Qwen3-MoE
-    and Mixtral one by one, the head of GPT-NeoX as `embed_out`), and its Trainer loads what has a name that the model
-    knows; the rest keeps the values that it had, with no more than a warning. Here such a checkpoint is loaded by
+    and Mixtral one by one, the head of GPT-NeoX as `embed_out`). Its Trainer loads what has a name that the model
+    knows; the rest keeps the values that it had, with no more than a warning. [`mend`] loads such a checkpoint by
     `from_pretrained`, as it was meant to be. Whatever the way, the hashes of all parameters are in the checkpoint, and
     a load that does not give them back is an error.
+
+    Args:
+        trainer ([`ResumableGRPOTrainer`]): Whose policy is saved and loaded.
 
     Source: transformers issue 48805.
     """
 
-    model: Any
-    _frozen_hashes: dict[str, str] | None = None  # of parameters that are not trained, taken once a run
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Loads renamed weights as they were saved; Trainer loads all others, and what is sharded."""
-        checkpoint = Path(resume_from_checkpoint)
-        if self._is_partitioned or not load_if_renamed(self.model if model is None else model, checkpoint):
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-    def _load_best_model(self) -> None:
-        """As `_load_from_checkpoint`, and compares what was loaded."""
-        checkpoint = Path(str(self.state.best_model_checkpoint))
-        if self._is_partitioned or not load_if_renamed(self.model, checkpoint):
-            super()._load_best_model()
-        self._check_weights(checkpoint)
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self._frozen: dict[str, str] | None = None  # hashes of what is not trained, taken once a run
 
     @property
-    def _is_partitioned(self) -> bool:
+    def is_partitioned(self) -> bool:
         """Whether a process may hold a part of a parameter; parts are saved and loaded under the model's own names."""
-        is_distributed = getattr(self, "is_distributed_loading_by_transformers", False)
-        return self.is_deepspeed_enabled or self.is_fsdp_enabled or is_distributed
+        is_distributed = getattr(self.trainer, "is_distributed_loading_by_transformers", False)
+        return self.trainer.is_deepspeed_enabled or self.trainer.is_fsdp_enabled or is_distributed
 
     @property
-    def _hashes_name(self) -> str:
+    def _file_name(self) -> str:
         """Where the hashes are: of parameters in parts, each process has its own."""
-        return f"weights_{self.accelerator.process_index}" if self._is_partitioned else "weights"
+        return f"weights_{self.trainer.accelerator.process_index}" if self.is_partitioned else "weights"
 
-    def _hash_frozen_weights(self) -> None:
+    def start(self) -> None:
         """
         Takes the hashes of what is not trained, before the first step.
 
         The base of an adapter is most of a model: once is enough. And it may move by a rounding when an adapter is
         merged into it for vLLM and taken out again, which is in no checkpoint.
         """
-        frozen = {name: p for name, p in self.model.named_parameters() if not p.requires_grad}
-        self._frozen_hashes = tensor_hashes(frozen)
+        self._frozen = tensor_hashes({name: p for name, p in self._parameters() if not p.requires_grad})
 
-    def _weight_hashes(self) -> dict[str, str]:
-        if self._frozen_hashes is None:
-            self._hash_frozen_weights()
-        known = self._frozen_hashes or {}
-        others = {name: p for name, p in self.model.named_parameters() if name not in known}
-        return {**known, **tensor_hashes(others)}
-
-    def _write_weight_hashes(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Writes the hashes of all parameters, those of each process where they are in parts."""
-        if self._is_partitioned or self.args.should_save:
-            checkpoints.write_state(folder, self._hashes_name, {"hashes": self._weight_hashes()})
+        if self.is_partitioned or self.trainer.args.should_save:
+            checkpoints.write_state(folder, self._file_name, {"hashes": self._hashes()})
 
-    def _check_weights(self, checkpoint: Path) -> None:
+    def mend(self, checkpoint: Path) -> None:
+        """Loads a checkpoint with renamed weights as it was saved; one that Trainer loads rightly is left alone."""
+        if not self.is_partitioned:
+            load_if_renamed(self.trainer.model, checkpoint)
+
+    def check(self, checkpoint: Path) -> None:
         """
         Compares all parameters with the hashes in the checkpoint from which they were loaded.
 
@@ -95,12 +81,12 @@ class ExactWeightsGRPOTrainer(GRPOTrainer):
             ValueError: If one is not what was saved, with the names of some.
         """
         folder = checkpoint / checkpoints.STATE
-        if not checkpoints.has_state(folder, self._hashes_name):
+        if not checkpoints.has_state(folder, self._file_name):
             logger.warning(f"{checkpoint} was written without hashes of its weights: they cannot be compared.")
             return
 
         def check() -> None:
-            saved, loaded = checkpoints.read_state(folder, self._hashes_name)["hashes"], self._weight_hashes()
+            saved, loaded = checkpoints.read_state(folder, self._file_name)["hashes"], self._hashes()
             wrong = [name for name in saved | loaded if saved.get(name) != loaded.get(name)]
             if wrong:
                 more = ", ..." if len(wrong) > MAX_NAMES else ""
@@ -111,6 +97,16 @@ class ExactWeightsGRPOTrainer(GRPOTrainer):
                 )
 
         together(check)
+
+    def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        model: Any = self.trainer.model
+        return model.named_parameters()
+
+    def _hashes(self) -> dict[str, str]:
+        if self._frozen is None:
+            self.start()
+        known = self._frozen or {}
+        return {**known, **tensor_hashes({name: p for name, p in self._parameters() if name not in known})}
 
 
 def load_if_renamed(model: Any, checkpoint: Path) -> bool:

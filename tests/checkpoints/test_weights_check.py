@@ -19,7 +19,7 @@ from transformers import (
 
 from runs import SETTINGS, differences, seeds
 from serl_trl import MajorityVoteReward, SeRLConfig, SeRLTrainer
-from serl_trl.checkpoints.exact_weights import load_if_renamed, saved_names, tensor_hashes
+from serl_trl.checkpoints.weights_check import load_if_renamed, saved_names, tensor_hashes
 from serl_trl.laboratory import CHECKPOINT
 from serl_trl.monitoring.collapse_guard import CollapseGuard
 from serl_trl.monitoring.collapse_signs import CollapseLimits
