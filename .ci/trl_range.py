@@ -1,4 +1,4 @@
-"""Runs the parity tests against the oldest and the newest TRL that pyproject.toml admits, each in an environment of its own.
+"""Runs the tests of trl_seams.py against the oldest and the newest TRL that pyproject.toml admits, each in a fresh environment.
 
 The tested version of constraints.txt is left out: `make test` has run it. `--versions 1.15.0` runs others, for example
 before they are admitted.
@@ -18,6 +18,8 @@ from packaging.version import Version
 
 
 ROOT = Path(__file__).parents[1]
+LIST = ROOT / "src" / "serl_trl" / "trainer" / "trl_seams.py"
+TESTS = sorted({"tests/trainer/test_parity.py", *re.findall(r'"(tests/\S+\.py)"', LIST.read_text(encoding="utf-8"))})
 
 
 def admitted() -> list[str]:
@@ -32,7 +34,7 @@ def admitted() -> list[str]:
 
 
 def passes(version: str, constraints: str) -> bool:
-    """Whether the parity tests pass with that TRL; an environment that cannot be made counts as a failure."""
+    """Whether the tests of the seams pass with that TRL; an environment that cannot be made counts as a failure."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python, pins = f"{folder}/bin/python", Path(folder, "constraints.txt")
@@ -42,7 +44,7 @@ def passes(version: str, constraints: str) -> bool:
             [*install, "torch"],  # first, by its tested version: an unpinned one may be a CUDA build of several GB
             [*install, "--editable", f"{ROOT}[dev]"],
             [*install, f"trl=={version}"],  # which may be one that is not admitted yet
-            [python, "-m", "pytest", "-q", "tests/trainer/test_parity.py"],
+            [python, "-m", "pytest", "-q", "--numprocesses", "auto", "--dist", "loadfile", *TESTS],
         ):
             if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
                 return False

@@ -139,6 +139,14 @@ SEAMS = (
         "a callback is asked.",
         "tests/trainer/test_step_callbacks.py",
     ),
+    Seam(
+        "_Popen",
+        "loky's Process",
+        "call",
+        "Starts the worker that compares answers also within a daemonic process, such as a worker of a DataLoader, where "
+        "Process.start refuses.",
+        "tests/answers/test_killable_process.py",
+    ),
 )
 
 # Public names whose meaning is TRL's own business.
