@@ -194,7 +194,7 @@ def test_every_picture_has_words(read):
 def test_no_definition_has_the_name_of_another(read):
     names = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
     assert len(names) == len(set(names))
-    used = [attributes["xlink:href"][1:] for tag, attributes in read.tags if tag == "use"]
+    used = [attributes["href"][1:] for tag, attributes in read.tags if tag == "use"]
     assert set(used) <= set(names)
 
 
