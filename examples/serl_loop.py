@@ -9,13 +9,14 @@ Training reads no label: those of the held-out problems only measure the model b
 Letters in shapes: P prompts, G completions of each, B = P * G rows, T tokens of a completion.
 """
 
+import argparse
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from rapidfuzz.distance import Indel
-from transformers import AutoModelForCausalLM, AutoTokenizer, HfArgumentParser, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
 from serl_trl import extract_answer, is_equivalent
 from serl_trl.instructions import few_shot_prompt
@@ -30,6 +31,7 @@ class Settings:
     prompts_per_step: int = 16  # P; paper: 16
     num_generations: int = 16  # G, the votes on a prompt; paper: 16
     num_seeds: int = 128
+    requests_per_round: int = 128  # for new problems, at once
     num_few_shot: int = 4  # problems shown when a new one is asked for; paper: 8
     max_similarity: float = 0.7  # ROUGE-L F1 with a known instruction; paper: 0.7
     min_share: float = 0.2  # the band of vote shares; paper: 0.2 to 0.8
@@ -73,9 +75,9 @@ def write_instructions(model, tokenizer, seeds, written, num_wanted, settings, r
     """New instructions. Each request shows seeds and, from the second iteration on, three times as many written ones."""
     known = [words_of(text) for text in [*seeds, *written]]
     new = []
-    for _ in range(20):  # rounds of 128 requests, an end even if the model writes nothing new
+    for _ in range(20):  # rounds, of which there is an end even if the model writes nothing new
         requests = []
-        for _ in range(128):
+        for _ in range(settings.requests_per_round):
             num_written = min(3 * settings.num_few_shot // 4, len(written))
             shown = rng.sample(seeds, settings.num_few_shot - num_written) + rng.sample(written, num_written)
             requests.append(few_shot_prompt(rng.sample(shown, len(shown))))
@@ -106,7 +108,7 @@ def rouge_l(a, b):
 def vote(completions):
     """The rewards of a prompt's G completions, 1 for the winning answer, and the share of completions that gave it."""
     answers = [extract_answer(text) for text in completions]
-    classes = []  # of equal answers: 1/2 and 0.5 are in the same
+    classes: list[list[str]] = []  # of equal answers: 1/2 and 0.5 are in the same
     for answer in answers:
         if answer is not None:  # no answer is no class, and is never rewarded
             same = next((members for members in classes if is_equivalent(members[0], answer)), None)
@@ -184,7 +186,7 @@ def run(settings):
     held_out = word_problems(settings.num_eval_problems, "held_out")
     before = score(model, tokenizer, held_out)
     print("before:", *(f"{name} {value:.1%}" for name, value in before.items()), flush=True)
-    written = []
+    written: list[str] = []
     num_wanted = settings.steps_per_iteration * settings.prompts_per_step
     for iteration in range(1, settings.num_iterations + 1):
         new = write_instructions(model, tokenizer, seeds, written, num_wanted, settings, rng)
@@ -200,4 +202,7 @@ def run(settings):
 
 
 if __name__ == "__main__":
-    run(HfArgumentParser(Settings).parse_args_into_dataclasses()[0])
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for setting in fields(Settings):
+        parser.add_argument(f"--{setting.name}", type=type(setting.default), default=setting.default, help=" ")
+    run(Settings(**vars(parser.parse_args())))
