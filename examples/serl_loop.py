@@ -72,7 +72,7 @@ def token_logps(model, ids, attention, num_tokens):
 
 
 def write_instructions(model, tokenizer, seeds, written, num_wanted, settings, rng):
-    """New instructions. Each request shows seeds and, from the second iteration on, three times as many written ones."""
+    """New instructions. A request shows seeds; from the second iteration on, three in four are written ones."""
     known = [words_of(text) for text in [*seeds, *written]]
     new = []
     for _ in range(20):  # rounds, of which there is an end even if the model writes nothing new

@@ -8,7 +8,7 @@ import pytest
 
 
 def open_browser(profile):
-    """A driver of Debian's chromium with a profile of its own; skips the test, with the reason, where there is none."""
+    """A driver of Debian's chromium with a profile of its own; skips the test where there is none."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra 'dev')")
     from selenium.common.exceptions import WebDriverException
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def executed(path, folder, timeout=840):
-    """The notebook with the outputs of a run in `folder`, in a kernel of this interpreter; what went to stderr is left out."""
+    """The notebook with the outputs of a run in `folder`, by this interpreter; stderr is left out."""
     import nbformat
     from jupyter_client import KernelManager
     from nbclient import NotebookClient
