@@ -150,13 +150,12 @@ def _serve(connection: Connection, parent_pid: int, initializer: bytes, memory_l
             while not connection.poll(PARENT_POLL_S):
                 if os.getppid() != parent_pid:
                     return
-            time_limit_s, tasks = pickle.loads(connection.recv_bytes())
-            for task in tasks:
-                # A thread in C, which needs no GIL and ends the process wherever it is.
-                faulthandler.dump_traceback_later(time_limit_s + GRACE_S, exit=True, file=devnull)
-                outcome = reply(task)
-                faulthandler.cancel_dump_traceback_later()
-                connection.send_bytes(outcome)
+            time_limit_s, task = pickle.loads(connection.recv_bytes())
+            # A thread in C, which needs no GIL and ends the process wherever it is.
+            faulthandler.dump_traceback_later(time_limit_s + GRACE_S, exit=True, file=devnull)
+            outcome = reply(task)
+            faulthandler.cancel_dump_traceback_later()
+            connection.send_bytes(outcome)
     finally:
         os._exit(0)  # at once, whatever happened: the parent reads the end of the pipe
 
@@ -164,7 +163,8 @@ def _serve(connection: Connection, parent_pid: int, initializer: bytes, memory_l
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     """An audit hook: a pure function writes no file, starts no process and opens no connection.
 
-    A second line only, for text that a library evaluates after all; Python code that means to can get round it.
+    It stays because the text is hostile and SymPy's parsers evaluate what they have rewritten. It is a second line only:
+    Python code that means to can get round it.
     """
     if event == "open":
         _, mode, flags = arguments
