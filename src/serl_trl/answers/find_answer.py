@@ -196,7 +196,11 @@ def find_math(text: str) -> Found:
     lone = _AS_FAR_AS_I_KNOW.sub("", _lone(response))
     if lone and (answer := _tidy(lone)) and (_FORMULA_ONLY.fullmatch(lone) or _is_value(answer)):
         return Found(answer, "lone")
-    if (line := line_set_apart(response)) and (answer := _tidy(line)) and _is_value(answer.rpartition("=")[2] or answer):
+    if (
+        (line := line_set_apart(response))
+        and (answer := _tidy(line))
+        and _is_value(answer.rpartition("=")[2] or answer)
+    ):
         return Found(answer, "lone")
     if (conclusion := concluded(response)) and (answer := _tidy(conclusion)):
         return Found(answer, "conclusion")

@@ -192,7 +192,7 @@ def fingerprint(form: str, kind: str = "plain") -> tuple[complex | None, ...] | 
     The values of a canonical form at fixed points; all the same if it has no unknown.
 
     Args:
-        form (`str`): A canonical form (`latex.canonical_form`).
+        form (`str`): A canonical form (`normalize.canonical_form`).
         kind (`str`, *optional*, defaults to `"plain"`): Which points: `"plain"` or `"integer"` ([`points.value`]).
 
     Returns:

@@ -51,16 +51,16 @@ class SelfInstructDataset(Dataset):
             As in [`SeRLConfig`].
         filters (`list[InstructionFilter]`, *optional*):
             What a written instruction must pass, in this order: any objects with a name and a call; see
-            [`~filters.InstructionFilter`]. Defaults to length, keyword and novelty with the defaults of [`SeRLConfig`].
+            [`~serl_trl.instructions.filters.InstructionFilter`]. Defaults to length, keyword and novelty with the defaults of [`SeRLConfig`].
         max_per_seed (`int`, *optional*):
             Most instructions with the same seed parent that an iteration keeps.
         encode (`Callable[[Sequence[str]], np.ndarray]`, *optional*):
-            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see [`~drift.DriftMonitor`].
+            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see [`~serl_trl.instructions.drift.DriftMonitor`].
         prompt_template (`PromptTemplate`, *optional*):
             How string instructions are put to the policy; without it they stay strings.
 
     Raises:
-        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see [`~prompts.as_prompt`]),
+        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see [`~serl_trl.prompts.as_prompt`]),
             or the template would be ignored.
 
     Source: paper section 3.1. The official code keeps what is new against a buffer that it clears every step; we

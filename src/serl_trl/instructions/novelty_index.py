@@ -39,8 +39,8 @@ class NoveltyIndex:
         threshold (`float`, *optional*, defaults to 0.7):
             Highest similarity, from 0 to 1, at which a text still counts as novel (0.7: SeRL and Self-Instruct).
         tokenizer (`str`, *optional*, defaults to `"rouge"`):
-            What counts as a word: `"rouge"`, see [`~words.rouge_words`], or, for instructions in other languages than
-            English, `"unicode"`, see [`~words.unicode_words`].
+            What counts as a word: `"rouge"`, see [`~serl_trl.instructions.tokenizers.rouge_words`], or, for instructions in other languages than
+            English, `"unicode"`, see [`~serl_trl.instructions.tokenizers.unicode_words`].
 
     Raises:
         `ValueError`: If `threshold` is not in [0, 1], or `tokenizer` is unknown.
