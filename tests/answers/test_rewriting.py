@@ -1,4 +1,4 @@
-r"""Each stage on its own, and what goes wrong where two of them change places; expectations are read off the rules by hand."""
+r"""Each stage on its own, and what goes wrong where two change places; expectations are read off the rules by hand."""
 
 import pytest
 
@@ -115,4 +115,6 @@ def test_the_order_of_two_stages_matters(first, second, form, right, wrong):
 def test_and_is_a_mark_until_thousands_are_joined():
     marked = without_wording(without_units("5 and 144"))
     assert with_joined_thousands(marked, may_hold_commas=True) == "5,144"
-    assert with_joined_thousands(marked.replace(AND, ","), may_hold_commas=True) == "5144"  # what a comma would come to
+    assert (
+        with_joined_thousands(marked.replace(AND, ","), may_hold_commas=True) == "5144"
+    )  # what a comma would come to

@@ -127,7 +127,11 @@ def test_every_prompt_needs_an_answer(answers):
 def test_processes_share_the_batches_and_generate_as_often(monkeypatch, num_processes):
     """Threads stand for processes; each has a place in what is gathered."""
     alone = evaluate(scripted(), *PROBLEMS, num_samples=4, batch_size=4)
-    module, here, barrier = sys.modules["serl_trl.evaluation.evaluate"], threading.local(), threading.Barrier(num_processes)
+    module, here, barrier = (
+        sys.modules["serl_trl.evaluation.evaluate"],
+        threading.local(),
+        threading.Barrier(num_processes),
+    )
     parts = [None] * num_processes
 
     def gathered(part):

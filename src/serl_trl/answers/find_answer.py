@@ -4,6 +4,9 @@ In order of trust: the last complete `\boxed{...}` (neighbouring boxes, `\boxed{
 follows the last "the answer is", "Answer:" or `####`; the value that a complete last sentence comes to ("Therefore,
 she has 12 apples."); the whole response, if it is nothing but a value. "The final answer is" behind the last box
 corrects it. A number somewhere in the reasoning is never an answer, so a response that was cut off has none.
+
+How often each occurs: of 400 completions of SmolLM2-135M-Instruct (docs/lab-notes.md), 77 state an answer, 15 come to
+one, 4 are nothing but one, and none has a box. `check_extraction` counts the forms in any file of completions.
 """
 
 import re

@@ -1,7 +1,7 @@
 r"""Canonical forms: one string in which most spellings of a mathematical answer coincide, without any algebra.
 
-`\dfrac12`, `0.50` and `x = 1/2` all become `1/2`. `rewriting.py` has the stages; what the form leaves open, `compare.py`
-decides.
+`\dfrac12`, `0.50` and `x = 1/2` all become `1/2`. `rewriting.py` has the stages. What the form leaves open,
+`compare.py` decides.
 """
 
 import re

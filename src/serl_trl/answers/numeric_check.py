@@ -4,9 +4,9 @@ Two expressions that differ at a point by more than rounding are different. Two 
 decides, since floats cannot tell 2^{100}-1 from 2^{100}. Roots and logarithms of what is negative at a point have no
 value there, unless the expression has an i: letters are real, so that \sqrt{xy} and \sqrt{x}\sqrt{y} are the same.
 
-Why there are floats beside exact values: two forms that differ are told apart in 1.0 ms instead of 2.4 (mean of 1,194 pairs
-in the manner of MATH), a vote on 16 answers of that kind takes 15 ms instead of 19, and of 4,333 random pairs that floats
-tell apart 62 would go to SymPy, whose worker takes up to 2 s for one.
+Why there are floats beside exact values: two forms that differ are told apart in 1.0 ms instead of 2.4 (mean of 1,194
+pairs in the manner of MATH), and a vote on 16 such answers takes 15 ms instead of 19. Of 4,333 random pairs that floats
+tell apart, exact values leave 62 to SymPy, whose worker has up to 2 s for each.
 """
 
 import cmath

@@ -148,7 +148,7 @@ def evaluate(
 
     for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
         jobs = [job for job in _jobs(prompts, mode, num_each, batch_size) if not records.has(mode, job.indices)]
-        # Processes with a sharded model generate together, so each does as many jobs: the last is repeated, then left out.
+        # Processes with a sharded model generate together, so each does as many jobs; the repeats are left out.
         padded = jobs + jobs[-1:] * (-len(jobs) % state.num_processes)
         for start in range(0, len(padded), state.num_processes):
             of_all = gather_object([completed(padded[start + state.process_index])])  # one list of rows a process

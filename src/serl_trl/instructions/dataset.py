@@ -45,25 +45,27 @@ class SelfInstructDataset(Dataset):
     Args:
         seeds (`datasets.Dataset` or `Sequence`):
             The unlabelled prompts: a dataset with a column `prompt`, or a list of its values. Strings, or messages whose
-            last is the user's. A written instruction takes over the other messages of its seed parent: of what the request
-            showed, take the text that is most like the instruction; its seed parent is that text, if it is a seed, else the
-            seed parent of that text. Where several seeds put the same question, under different system prompts for one, it
-            is shown and compared once, and each gets its part of what descends from it.
+            last is the user's. A written instruction takes over the other messages of its seed parent. That is found by
+            way of the text which, of those that the request showed, is most like it: this text, if it is a seed, else its
+            seed parent. Where several seeds put the same question, under different system prompts for one, it is shown
+            and compared once, and each gets its part of what descends from it.
         num_instructions, num_few_shot, seed_fraction, seed:
             As in [`SeRLConfig`].
         filters (`list[InstructionFilter]`, *optional*):
             What a written instruction must pass, in this order: any objects with a name and a call; see
-            [`~serl_trl.instructions.filters.InstructionFilter`]. Defaults to length, keyword and novelty with the defaults of [`SeRLConfig`].
+            [`~serl_trl.instructions.filters.InstructionFilter`]. Defaults to length, keyword and novelty with the
+            defaults of [`SeRLConfig`].
         max_per_seed (`int`, *optional*):
             Most instructions with the same seed parent that an iteration keeps.
         encode (`Callable[[Sequence[str]], np.ndarray]`, *optional*):
-            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see [`~serl_trl.instructions.drift.DriftMonitor`].
+            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see
+            [`~serl_trl.instructions.drift.DriftMonitor`].
         prompt_template (`PromptTemplate`, *optional*):
             How string instructions are put to the policy; without it they stay strings.
 
     Raises:
-        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see [`~serl_trl.prompts.as_prompt`]),
-            or the template would be ignored.
+        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see
+            [`~serl_trl.prompts.prompts_of`]), or the template would be ignored.
 
     Source: paper section 3.1. The official code keeps what is new against a buffer that it clears every step; we
     compare with the seeds and everything ever kept.

@@ -8,7 +8,7 @@ class Ledger:
     """
     The instructions kept in all iterations, in order, each with its seed.
 
-    Nothing leaves it: an instruction that a vote ahead of training takes out of the queue stays, so that it is not written again.
+    Nothing leaves it: what a vote ahead of training takes out of the queue stays, so that it is not written again.
 
     Args:
         seeds (`Sequence[str]`): The questions of the seeds, each of which descends from itself.

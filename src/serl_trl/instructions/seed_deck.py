@@ -1,4 +1,4 @@
-"""Which instructions a request shows: seeds, each once before one comes again, and instructions of earlier iterations."""
+"""Which instructions a request shows: seeds, each once before one comes again, and some of earlier iterations."""
 
 import random
 from collections import deque

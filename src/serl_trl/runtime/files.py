@@ -137,8 +137,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     A path to write to instead, whose file takes its place when the block is done: all at once, or after an error not at all.
 
-    The path is new each time, so that several files with one stem, or several processes with one file, do not meet in it;
-    the last to finish has its file in place. A process that is killed within the block leaves a `.tmp` file behind.
+    The path is new each time, so that files with one stem, or processes that write one file, do not meet in it. The last
+    to finish has its file in place. A process that is killed within the block leaves a `.tmp` file behind.
 
     Args:
         path (`str` or `Path`): The file; its folder is made if there is none.
