@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serl_trl.answers.clean_response import MAX_RESPONSE_CHARS, boxes_of, last_boxes, response_of
+from serl_trl.answers.clean_response import MAX_RESPONSE_CHARS, Response, response_of
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_response_is_stripped(text):
     ],
 )
 def test_boxes(text, contents):
-    assert [text[box.content_start : box.content_end] for box in boxes_of(text)] == contents
+    assert [text[box.content_start : box.content_end] for box in Response.of(text).boxes] == contents
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_boxes(text, contents):
     ],
 )
 def test_last_boxes(text, answer):
-    boxes = last_boxes(text)
+    boxes = Response.of(text).last_boxes()
     assert (boxes and boxes[0]) == answer
 
 
@@ -95,6 +95,6 @@ def test_last_boxes(text, answer):
 )
 def test_what_stands_before_the_first_box_changes_no_box(before, text):
     before = before.rstrip("\\")  # an escaped backslash would belong to the box
-    alone = [text[box.content_start : box.content_end] for box in boxes_of(text)]
+    alone = [text[box.content_start : box.content_end] for box in Response.of(text).boxes]
     longer = before + text
-    assert [longer[box.content_start : box.content_end] for box in boxes_of(longer)] == alone
+    assert [longer[box.content_start : box.content_end] for box in Response.of(longer).boxes] == alone

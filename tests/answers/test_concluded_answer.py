@@ -2,6 +2,7 @@
 
 import pytest
 
+from serl_trl.answers.clean_response import Response
 from serl_trl.answers.concluded_answer import concluded, last_sentence, line_set_apart, lone_line, value_in
 
 
@@ -30,12 +31,12 @@ from serl_trl.answers.concluded_answer import concluded, last_sentence, line_set
     ],
 )
 def test_concluded(text, value):
-    assert concluded(text) == value
+    assert concluded(Response.of(text)) == value
 
 
 def test_last_sentence():
-    assert last_sentence("One. Two.") == "Two."
-    assert last_sentence("It costs 1.5 dollars. So 3.5 remain") == "So 3.5 remain"
+    assert last_sentence(Response.of("One. Two.")) == "Two."
+    assert last_sentence(Response.of("It costs 1.5 dollars. So 3.5 remain")) == "So 3.5 remain"
 
 
 @pytest.mark.parametrize(
@@ -47,10 +48,10 @@ def test_value_in(sentence, value):
 
 
 def test_lines():
-    assert lone_line(" 12 ") == "12"
-    assert lone_line("12 +\n3") is None
-    assert lone_line("12\n\n**Explanation:** 3 + 9 is 12") == "12"
-    assert lone_line("x =") is None
-    assert lone_line("12" * 60) is None
-    assert line_set_apart("We add.\n**12**") == "**12**"
-    assert line_set_apart("12") is None
+    assert lone_line(Response.of(" 12 ")) == "12"
+    assert lone_line(Response.of("12 +\n3")) is None
+    assert lone_line(Response.of("12\n\n**Explanation:** 3 + 9 is 12")) == "12"
+    assert lone_line(Response.of("x =")) is None
+    assert lone_line(Response.of("12" * 60)) is None
+    assert line_set_apart(Response.of("We add.\n**12**")) == "**12**"
+    assert line_set_apart(Response.of("12")) is None

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serl_trl.answers import clean_response
 from serl_trl.answers.answer_types import ANSWER_TYPES, find_answer, is_equivalent
 from serl_trl.answers.blanks import says_nothing
 from serl_trl.answers.find_answer import find_math, find_number, find_text, number_in
@@ -129,3 +130,14 @@ def test_what_is_no_single_number(answer):
 def test_a_number_that_is_to_be_worked_out(answer, value):
     assert is_equivalent(number_in(answer), value, "number")
     assert is_equivalent(answer, value, "number")
+
+
+@pytest.mark.parametrize("answer_type", ANSWER_TYPES)
+@pytest.mark.parametrize("text", [r"It is \boxed{}. So, then", r"It is \boxed{5", r"It is \boxed{5}.", "Who knows"])
+def test_a_text_is_parsed_once(monkeypatch, answer_type, text):
+    calls = []
+    for name in ("response_of", "said_in", "breaks_off", "_closed_boxes"):
+        function = getattr(clean_response, name)
+        monkeypatch.setattr(clean_response, name, lambda text, n=name, f=function: calls.append(n) or f(text))
+    find_answer(text, answer_type)
+    assert calls == ["response_of", "said_in", "breaks_off", "_closed_boxes"]

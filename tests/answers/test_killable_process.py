@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs sessions and S
 SCRIPT = """
 import multiprocessing, os, sys, threading, time  # and no guard for __main__
 print("run", flush=True)
-from serl_trl.bounded import BoundedWorker
+from serl_trl.answers.killable_worker import BoundedWorker
 assert "loky" not in sys.modules and not multiprocessing.active_children()
 worker = BoundedWorker()
 """

@@ -1,6 +1,10 @@
 """Figures below are counted by hand, from completions that are written down."""
 
 import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,3 +121,54 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path):
 def test_every_prompt_needs_an_answer(answers):
     with pytest.raises(ValueError, match=f"1 prompts and {len(answers)} answers"):
         evaluate(scripted(), ["first?"], answers)
+
+
+@pytest.mark.parametrize("num_processes", [2, 3, 4])
+def test_processes_share_the_batches_and_generate_as_often(monkeypatch, num_processes):
+    """Threads stand for processes; each has a place in what is gathered."""
+    alone = evaluate(scripted(), *PROBLEMS, num_samples=4, batch_size=4)
+    module, here, barrier = (
+        sys.modules["serl_trl.evaluation.evaluate"],
+        threading.local(),
+        threading.Barrier(num_processes),
+    )
+    parts = [None] * num_processes
+
+    def gathered(part):
+        parts[here.rank] = part
+        barrier.wait(20)
+        whole = [item for part in parts for item in part]
+        barrier.wait(20)
+        return whole
+
+    monkeypatch.setattr(module, "gather_object", gathered)
+    monkeypatch.setattr(
+        module, "PartialState", lambda: SimpleNamespace(process_index=here.rank, num_processes=num_processes)
+    )
+    monkeypatch.setattr(module, "Records", lambda *args: _InMemory())
+
+    def run(rank):
+        here.rank, asked = rank, []
+        return evaluate(scripted(asked), *PROBLEMS, num_samples=4, batch_size=4), asked
+
+    with ThreadPoolExecutor(num_processes) as pool:
+        results = list(pool.map(run, range(num_processes)))
+    for report, asked in results:
+        assert report.as_dict() == alone.as_dict()
+        # one batch with both greedy completions and two batches of samples, shared out and padded
+        assert len(asked) == 1 + -(-2 // num_processes)
+
+
+class _InMemory:
+    """Rows as `Records` keeps them; a row that comes twice is an error."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def has(self, mode, indices):
+        return False
+
+    def add(self, rows):
+        for row in rows:
+            assert (row["mode"], row["index"]) not in self.rows
+            self.rows[row["mode"], row["index"]] = row

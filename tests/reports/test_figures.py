@@ -1,10 +1,12 @@
 import json
 import re
+import xml.etree.ElementTree as ElementTree
 
 from run_folders import write_run
 from serl_trl.reports.figures import (
     ACCURACY,
     CURVES,
+    _style_for_page,
     curves_of,
     draw_curve,
     draw_funnel,
@@ -70,3 +72,28 @@ def test_histograms_are_means_of_steps_or_counts_of_instructions(tmp_path):
 
 def test_iterations_start_between_steps(tmp_path):
     assert iteration_starts(RunFolder(write_run(tmp_path / "run"))) == [2.5]
+
+
+def test_words_that_look_like_code_stay_as_they_are():
+    words = '#c9ced4 <g id="a_1"> font: 12px x; fill: #1d2329 & <metadata>'
+    drawn = svg(lambda axes: axes.set_title(words), "words", "alt")
+    [root] = re.findall(r"<svg .*</svg>", drawn, re.DOTALL)
+    assert words in [element.text for element in ElementTree.fromstring(root).iter("text")]
+    assert "font-family" not in drawn
+    assert "DejaVu" not in drawn
+    assert "<metadata" not in drawn.replace("&lt;metadata", "")
+
+
+def test_names_of_watched_sets_may_hold_any_character(tmp_path):
+    path = write_run(tmp_path / "run")
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 3, "eval_a\0b\x1b\ud800_greedy pass@1": 0.5}) + "\n")
+    folder = RunFolder(path)
+    series = curves_of(folder)["greedy accuracy on watched sets"]
+    drawn = svg(lambda axes: draw_curve(axes, folder, series), "watched", "alt")
+    assert ">a?b??<" in drawn
+
+
+def test_a_font_in_one_declaration_leaves_its_size():
+    style = _style_for_page("font: bold 9.5px 'DejaVu Sans', sans-serif; text-anchor: end; fill: #1d2329")
+    assert style == "font-size: 9.5px; text-anchor: end; fill: var(--ink)"

@@ -14,6 +14,8 @@ from run_folders import instruction, step, write_lines, write_run
 from serl_trl.cli import report
 from serl_trl.reports import page
 from serl_trl.reports.page import page_or_warning, write_page
+from serl_trl.reports.page_samples import instruction_rows
+from serl_trl.reports.run_folder import RunFolder
 
 
 ROOT = Path(__file__).parents[2]
@@ -194,7 +196,7 @@ def test_every_picture_has_words(read):
 def test_no_definition_has_the_name_of_another(read):
     names = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
     assert len(names) == len(set(names))
-    used = [attributes["xlink:href"][1:] for tag, attributes in read.tags if tag == "use"]
+    used = [attributes["href"][1:] for tag, attributes in read.tags if tag == "use"]
     assert set(used) <= set(names)
 
 
@@ -304,3 +306,12 @@ def test_on_the_command_line(tmp_path):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     assert result.stdout.strip() == str(folder / "report.html")
     assert (folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("share", "fate"), [(0.8 + 1e-7, "trained on"), (0.81, "too easy"), (0.2 - 1e-7, "trained on")]
+)
+def test_the_band_is_that_of_the_gate(tmp_path, share, fate):
+    folder = write_run(tmp_path / "run")
+    write_lines(folder / "instructions" / "iteration_1.jsonl", [instruction("exactly one", share)])
+    assert instruction_rows(RunFolder(folder))["rows"][0]["fate"] == fate

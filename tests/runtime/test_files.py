@@ -1,9 +1,13 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
 
-from serl_trl.runtime.files import column_of, read_rows
+import serl_trl
+from serl_trl.runtime.files import column_of, read_rows, written_whole
 
 
 def test_json_lines(tmp_path):
@@ -84,3 +88,50 @@ def test_the_rows_are_the_files(tmp_path):
     rows = [{"prompt": "\\frac{1}{2} \u2212 é"}]
     (tmp_path / "rows.jsonl").write_text(json.dumps(rows[0]))
     assert read_rows(tmp_path / "rows.jsonl", ["prompt"]) == rows
+
+
+def test_files_with_one_stem_can_be_written_at_once(tmp_path):
+    with written_whole(tmp_path / "x.json") as data, written_whole(tmp_path / "x.md") as text:
+        data.write_text("{}")
+        text.write_text("# x")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.json": "{}", "x.md": "# x"}
+
+
+def test_of_two_writers_of_one_file_the_last_to_finish_wins(tmp_path):
+    with written_whole(tmp_path / "x.json") as first:
+        first.write_text("first")
+        with written_whole(tmp_path / "x.json") as second:
+            second.write_text("second")
+        assert (tmp_path / "x.json").read_text() == "second"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.json": "first"}
+
+
+def test_two_processes_can_write_one_file(tmp_path):
+    script = """
+import sys
+from serl_trl.runtime.files import written_whole
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(300):
+    with written_whole("x.json") as temporary:
+        temporary.write_text(sys.argv[1] * 10_000)
+"""
+    environment = {"PYTHONPATH": str(Path(serl_trl.__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", script]
+    writers = [subprocess.Popen([*command, who], cwd=tmp_path, env=environment, **pipes) for who in "ab"]
+    assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 2
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    assert [writer.communicate(timeout=60)[1] for writer in writers] == ["", ""]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert (tmp_path / "x.json").read_text() in ("a" * 10_000, "b" * 10_000)
+
+
+def test_after_an_error_the_file_is_as_it_was(tmp_path):
+    (tmp_path / "x.json").write_text("before")
+    with pytest.raises(TypeError), written_whole(tmp_path / "x.json") as temporary:
+        json.dump({"half": 1, "other": object()}, temporary.open("w"))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"x.json": "before"}

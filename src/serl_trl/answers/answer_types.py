@@ -1,6 +1,6 @@
 r"""Final answers: find the one that a response gives, tell whether two are equal, and sort many into classes.
 
-`extraction.py` finds answers, `latex.py` and `equality.py` compare mathematical ones; here they become answer types.
+`find_answer.py` finds answers, `normalize.py` and `compare.py` compare mathematical ones; here are the answer types.
 """
 
 import re

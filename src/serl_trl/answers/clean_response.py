@@ -1,5 +1,6 @@
 """A response as a model gives it: cleared of what does not belong to it, and the boxes in it.
 
+[`Response`] holds both, so that a text is cleaned once and searched for boxes once, whatever is then looked for in it.
 What is done here takes time linear in the text, whatever it is made of: no regular expression repeats anything without
 a bound where it may start anywhere.
 """
@@ -8,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from .blanks import says_nothing
+from .normalize import MAX_ANSWER_CHARS
 from .numerals import ASCII_DIGITS, ASCII_MARKS
 from .thoughts import breaks_off, said_in
 
@@ -107,7 +109,7 @@ def _tagged(text: str) -> str | None:
             start = tag.end()
         elif start is not None:
             start, found = None, text[start : tag.start()].strip()
-    return f"Answer: {found}" if found and "\n" not in found and not boxes_of(found) else found
+    return f"Answer: {found}" if found and "\n" not in found and not Response.of(found).boxes else found
 
 
 # Boxes -------------------------------------------------------------------------------------------------------------
@@ -135,19 +137,61 @@ _BETWEEN = re.compile(  # two boxes of one list: a comma, "and", "or $x_2 =$"
 )
 
 
-def boxes_of(text: str) -> list[Box]:
-    r"""Each box whose braces balance and that says something, in the order of starts; one pass.
+class Response(NamedTuple):
+    r"""What the finders of an answer share of one response.
+
+    Args:
+        text (`str`): The response as [`response_of`] leaves it.
+        closed_boxes (`list[Box]`): Each box whose braces balance, in the order of starts.
+        boxes (`list[Box]`): Those of them that say something: no empty one, and none that holds a placeholder.
 
     Example:
 
-    >>> [r"a \boxed{b} c"[box.content_start : box.content_end] for box in boxes_of(r"a \boxed{b} c")]
-    ['b']
+    >>> response = Response.read(r"<think>Is it 4? No.</think>First \boxed{7}. Now $x = \boxed{1}$ or $x = \boxed{2}$")
+    >>> response.text
+    'First \\boxed{7}. Now $x = \\boxed{1}$ or $x = \\boxed{2}$'
+    >>> len(response.boxes), response.last_boxes()
+    (3, ('1, 2', 54))
     """
-    return [box for box in closed_boxes(text) if not says_nothing(text[box.content_start : box.content_end])]
+
+    text: str
+    closed_boxes: list[Box]
+    boxes: list[Box]
+
+    @classmethod
+    def read(cls, text: str) -> "Response":
+        """The response in what a model wrote."""
+        return cls.of(response_of(text))
+
+    @classmethod
+    def of(cls, text: str) -> "Response":
+        """A response that is clean already."""
+        boxes = _closed_boxes(text)
+        return cls(text, boxes, [box for box in boxes if not says_nothing(text[box.content_start : box.content_end])])
+
+    @property
+    def tail(self) -> str:
+        """The end of the response, as far as a conclusion can reach back."""
+        return self.text[-MAX_ANSWER_CHARS:]
+
+    def last_boxes(self) -> tuple[str, int] | None:
+        """The last box, together with those that make one list with it, and where it ends."""
+        if not self.boxes:
+            return None
+        chosen = [self.boxes[-1]]
+        for before, after in zip(self.boxes[-2::-1], self.boxes[:0:-1], strict=True):
+            num_between = after.start - before.end
+            if not 0 <= num_between <= _MAX_GAP_CHARS or not (
+                num_between == 0 or _BETWEEN.fullmatch(self.text, before.end, after.start)
+            ):
+                break
+            chosen.append(before)
+        contents = [self.text[box.content_start : box.content_end].strip() for box in reversed(chosen)]
+        return ", ".join(dict.fromkeys(contents)), self.boxes[-1].end
 
 
-def closed_boxes(text: str) -> list[Box]:
-    """As [`boxes_of`], with those boxes that are empty or hold a placeholder."""
+def _closed_boxes(text: str) -> list[Box]:
+    """Each box whose braces balance; one pass."""
     first = text.find("box")
     if first < 0:
         return []
@@ -164,26 +208,3 @@ def closed_boxes(text: str) -> list[Box]:
         elif token[0] == "}" and opened and (box := opened.pop()) is not None:
             found.append(Box(*box, token.start(), token.end()))
     return sorted(found)
-
-
-def last_boxes(text: str) -> tuple[str, int] | None:
-    r"""The last box, together with those that make one list with it, and where it ends.
-
-    Example:
-
-    >>> last_boxes(r"First \boxed{7}. Now $x = \boxed{1}$ or $x = \boxed{2}$")
-    ('1, 2', 54)
-    """
-    boxes = boxes_of(text)
-    if not boxes:
-        return None
-    chosen = [boxes[-1]]
-    for before, after in zip(boxes[-2::-1], boxes[:0:-1], strict=True):
-        num_between = after.start - before.end
-        if not 0 <= num_between <= _MAX_GAP_CHARS or not (
-            num_between == 0 or _BETWEEN.fullmatch(text, before.end, after.start)
-        ):
-            break
-        chosen.append(before)
-    contents = [text[box.content_start : box.content_end].strip() for box in reversed(chosen)]
-    return ", ".join(dict.fromkeys(contents)), boxes[-1].end

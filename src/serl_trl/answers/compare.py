@@ -254,7 +254,7 @@ def compare_forms(a: str, b: str, deadline: Deadline | None = None) -> Compariso
     Compares two canonical forms; symmetric, and never an exception.
 
     Args:
-        a, b (`str`): Canonical forms (`latex.canonical_form`).
+        a, b (`str`): Canonical forms (`normalize.canonical_form`).
         deadline ([`Deadline`], *optional*): Unless given, `TIME_LIMIT_S` for either form from now.
 
     Example:

@@ -2,7 +2,7 @@
 
 import re
 
-from .normalize import MAX_ANSWER_CHARS
+from .clean_response import Response
 from .numerals import plain_number
 from .phrases import language_of_conclusion
 from .stated_answer import DIGITS, MATH, NUMBER, formula_in, is_complete, is_unfinished, num_words, statement
@@ -21,20 +21,15 @@ _SENTENCE_START = re.compile(  # ... = 12. So she has; ... 12 Therefore, she has
 )
 
 
-def tail_of(text: str) -> str:
-    """The end of a response, as far as a conclusion can reach back."""
-    return text[-MAX_ANSWER_CHARS:]
-
-
-def last_sentence(text: str) -> str:
+def last_sentence(response: Response) -> str:
     """The last sentence of a response, a formula in a block of its own included.
 
     Example:
 
-    >>> last_sentence("We add 3 and 4. Hence it is\\n$$7.$$")
+    >>> last_sentence(Response.of("We add 3 and 4. Hence it is\\n$$7.$$"))
     'Hence it is $7.$'
     """
-    text = _DISPLAY_BLOCK.sub(lambda block: " $" + " ".join((block[1] or block[2]).split()) + "$", tail_of(text))
+    text = _DISPLAY_BLOCK.sub(lambda block: " $" + " ".join((block[1] or block[2]).split()) + "$", response.tail)
     line = text.rpartition("\n")[2]
     starts = [match.end() for match in _SENTENCE_START.finditer(line)]
     return line[starts[-1] :] if starts else line
@@ -123,15 +118,15 @@ def value_in(sentence: str) -> str | None:
     return numbers[0] if len(set(numbers)) == 1 else None
 
 
-def concluded(text: str) -> str | None:
+def concluded(response: Response) -> str | None:
     """The value that the last sentence comes to, if it is complete and drawn as a conclusion.
 
     Example:
 
-    >>> concluded("3 + 9 = 12. So she has 12 apples."), concluded("3 + 9 = 12. So she has 12")
-    ('12', None)
+    >>> [concluded(Response.of(f"3 + 9 = 12. So she has 12{end}")) for end in (" apples.", "")]
+    ['12', None]
     """
-    sentence = last_sentence(text)
+    text, sentence = response.text, last_sentence(response)
     if gives_up(sentence) or asks(sentence) or not is_complete(sentence):
         return None
     if _IS_WHOLE.search(sentence):
@@ -143,15 +138,15 @@ def concluded(text: str) -> str | None:
         if bold := _BOLD_AT_END.search(sentence):
             numbers = NUMBER.findall(bold[1] or bold[2])
             return numbers[0] if len(set(numbers)) == 1 else None
-        if (result := _result_repeated(text, sentence)) is not None:
+        if (result := _result_repeated(response, sentence)) is not None:
             return result
     return _only_sentence(text) if sentence == text and not _REASONS.match(text) else None
 
 
-def _result_repeated(text: str, sentence: str) -> str | None:
+def _result_repeated(response: Response, sentence: str) -> str | None:
     """The only number of the last sentence, if the calculation before it ends in the same: 6 * 7 = 42. She has 42."""
     numbers = set(NUMBER.findall(sentence))
-    results = _LAST_RESULT.findall(tail_of(text).removesuffix(sentence))
+    results = _LAST_RESULT.findall(response.tail.removesuffix(sentence))
     return results[-1] if results and numbers == {results[-1]} and not _REASONS.match(sentence) else None
 
 
@@ -172,23 +167,24 @@ _MARKED_LINE = re.compile(r"\*\*[^*]{1,80}\*\*|\$[^$]{1,200}\$|\\\([^\n]{1,200}\
 _NUMBER_LINE = re.compile(DIGITS + r"(?:\s[A-Za-z]+)?")
 
 
-def lone_line(text: str) -> str | None:
+def lone_line(response: Response) -> str | None:
     """The whole response, or all before its "Explanation:", if it is a single short line: a terse model's answer."""
+    text = response.text
     explained = _EXPLANATION.search(text, 0, 2 * MAX_LONE_CHARS)
     line = (text[: explained.start()] if explained else text[: 2 * MAX_LONE_CHARS]).strip()
     is_short = 0 < len(line) <= MAX_LONE_CHARS and "\n" not in line and not is_unfinished(line)
     return line if is_short and is_complete(line) else None
 
 
-def line_set_apart(text: str) -> str | None:
+def line_set_apart(response: Response) -> str | None:
     """A last line that is nothing but a value in bold or in dollars, or a number below a blank line.
 
     Example:
 
-    >>> line_set_apart("We add.\\n\\n42"), line_set_apart("We add.\\n42"), line_set_apart("We add.\\n**42**")
-    ('42', None, '**42**')
+    >>> [line_set_apart(Response.of(f"We add.{end}")) for end in ("\\n\\n42", "\\n42", "\\n**42**")]
+    ['42', None, '**42**']
     """
-    before, newline, line = _DISPLAY_BLOCK.sub(r"\n$\1\2$", tail_of(text)).rpartition("\n")
+    before, newline, line = _DISPLAY_BLOCK.sub(r"\n$\1\2$", response.tail).rpartition("\n")
     line = line.strip().rstrip(".")
     is_apart = _MARKED_LINE.fullmatch(line) or (before.endswith("\n") and _NUMBER_LINE.fullmatch(line))
     is_led_up_to = before.strip() and not asks(before.strip().rpartition("\n")[2])

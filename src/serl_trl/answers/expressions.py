@@ -93,7 +93,7 @@ def compare_expressions(a: str, b: str) -> Verdict:
     Whether two expressions denote the same.
 
     Args:
-        a, b (`str`): Canonical forms (`latex.canonical_form`).
+        a, b (`str`): Canonical forms (`normalize.canonical_form`).
 
     Returns:
         [`Verdict`]: not known if one is not in the grammar, or its numbers are too large.

@@ -4,6 +4,9 @@ In order of trust: the last complete `\boxed{...}` (neighbouring boxes, `\boxed{
 follows the last "the answer is", "Answer:" or `####`; the value that a complete last sentence comes to ("Therefore,
 she has 12 apples."); the whole response, if it is nothing but a value. "The final answer is" behind the last box
 corrects it. A number somewhere in the reasoning is never an answer, so a response that was cut off has none.
+
+How often each occurs: of 400 completions of SmolLM2-135M-Instruct (docs/lab-notes.md), 77 state an answer, 15 come to
+one, 4 are nothing but one, and none has a box. `check_extraction` counts the forms in any file of completions.
 """
 
 import re
@@ -13,7 +16,7 @@ from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from .blanks import may_be_placeholder, says_nothing
-from .clean_response import UNFINISHED, closed_boxes, last_boxes, response_of
+from .clean_response import UNFINISHED, Response
 from .concluded_answer import concluded, gives_up, is_concluding, last_sentence, line_set_apart, lone_line, value_in
 from .grammar import tree
 from .normalize import (
@@ -48,9 +51,10 @@ class Found(NamedTuple):
 _BOX_COMMAND = re.compile(r"\\f?boxed|\\fbox")
 
 
-def missing(text: str) -> Found:
+def missing(response: Response) -> Found:
     """Why there is no answer in a response that has none."""
-    is_cut_off = text.endswith(UNFINISHED) or (_BOX_COMMAND.search(text) and not closed_boxes(text))
+    text = response.text
+    is_cut_off = text.endswith(UNFINISHED) or (_BOX_COMMAND.search(text) and not response.closed_boxes)
     return Found(None, "empty" if not text else "cut_off" if is_cut_off else "unmarked")
 
 
@@ -85,10 +89,10 @@ def _tidy(answer: str) -> str | None:
     return None if says_nothing(answer) else answer
 
 
-def _marked(text: str, read: Callable[[str], str | None] = statement) -> tuple[str, str] | None:
-    """The answer that `text` marks as final, by a box or in words, and which of the two."""
-    boxes = last_boxes(text)
-    rest = text[boxes[1] :] if boxes else text  # behind a box only "the final answer is" counts
+def _marked(response: Response, read: Callable[[str], str | None] = statement) -> tuple[str, str] | None:
+    """The answer that a response marks as final, by a box or in words, and which of the two."""
+    boxes = response.last_boxes()
+    rest = response.text[boxes[1] :] if boxes else response.text  # behind a box only "the final answer is" counts
     said = stated(rest, read) if boxes is None or "final" in rest.lower() else None
     if said and (boxes is None or said[1]):
         answer = _tidy(said[0])
@@ -102,9 +106,9 @@ _CONCLUDING_WORD = re.compile(
 )
 
 
-def _lone(text: str) -> str:
+def _lone(response: Response) -> str:
     """The only line of a response, unless it leads to an answer and none follows: "Therefore, ____."."""
-    line = lone_line(text) or ""
+    line = lone_line(response) or ""
     ends_with_word = line.isascii() and line.rstrip(" .")[-1:].isalnum()
     if ends_with_word and not may_be_placeholder(line) and not _CONCLUDING_WORD.match(line):
         return line
@@ -142,20 +146,21 @@ def find_text(text: str) -> Found:
     >>> find_text("Let us recall. The answer is the Nile."), find_text("Paris"), find_text("No idea")
     (Found(answer='the Nile', form='statement'), Found(answer='Paris', form='lone'), Found(answer=None, form='unmarked'))
     """
-    text = response_of(text)
-    if marked := _marked(text, _text_statement):
+    response = Response.read(text)
+    if marked := _marked(response, _text_statement):
         return Found(*marked)
-    sentence = last_sentence(text)
-    is_whole = (sentence == text and text[-1:] in (".", "!") and is_complete(text)) or is_concluding(sentence)
+    sentence = last_sentence(response)
+    is_alone = sentence == response.text and sentence[-1:] in (".", "!") and is_complete(sentence)
+    is_whole = is_alone or is_concluding(sentence)
     if gives_up(sentence):
-        return missing(text)
+        return missing(response)
     if is_whole and not is_unfinished(sentence) and (verb := _COPULA.match(sentence)):
         value = _text_statement(sentence[verb.end() :])
         if value and (answer := _tidy(value)):
             return Found(answer, "conclusion")
-    lone = _IT_IS.sub("", _lone(text))
+    lone = _IT_IS.sub("", _lone(response))
     answer = _tidy(lone) if lone and num_words(lone) <= 6 and not _CLAUSE.search(lone) else None
-    return Found(answer, "lone") if answer else missing(text)
+    return Found(answer, "lone") if answer else missing(response)
 
 
 # $x+1$; 3 + 4 = 7, of which no one says that it is the answer; an equation, a cut operator, words, a row of numbers
@@ -183,22 +188,26 @@ def find_math(text: str) -> Found:
     >>> find_math(r"So it is \boxed{\frac{1}{2}}."), find_math("3 + 9 = 12. So she has 12 apples.")
     (Found(answer='\\frac{1}{2}', form='box'), Found(answer='12', form='conclusion'))
     """
-    text = response_of(text)
-    if marked := _marked(text):
+    response = Response.read(text)
+    if marked := _marked(response):
         value, form = marked
         if form == "statement" and num_words(value) > 1:
             value = value_in(value) or value  # Final Answer: The largest $n$ is 34.
         return Found(_tidy(value) or value, form)
-    if closed_boxes(text):
+    if response.closed_boxes:
         return Found(None, "unmarked")  # a box with nothing in it, or a placeholder
-    lone = _AS_FAR_AS_I_KNOW.sub("", _lone(text))
+    lone = _AS_FAR_AS_I_KNOW.sub("", _lone(response))
     if lone and (answer := _tidy(lone)) and (_FORMULA_ONLY.fullmatch(lone) or _is_value(answer)):
         return Found(answer, "lone")
-    if (line := line_set_apart(text)) and (answer := _tidy(line)) and _is_value(answer.rpartition("=")[2] or answer):
+    if (
+        (line := line_set_apart(response))
+        and (answer := _tidy(line))
+        and _is_value(answer.rpartition("=")[2] or answer)
+    ):
         return Found(answer, "lone")
-    if (conclusion := concluded(text)) and (answer := _tidy(conclusion)):
+    if (conclusion := concluded(response)) and (answer := _tidy(conclusion)):
         return Found(answer, "conclusion")
-    return missing(text)
+    return missing(response)
 
 
 def find_number(text: str) -> Found:

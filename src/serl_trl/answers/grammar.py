@@ -1,4 +1,4 @@
-r"""Reads simple expressions into trees, which `fingerprint.py` evaluates with floats and `precise.py` exactly.
+r"""Reads simple expressions into trees, which `numeric_check.py` evaluates with floats and `precise.py` exactly.
 
 The grammar is small on purpose: numbers, letters with or without an index, `+ - * / ^`, `\frac`, `\sqrt`, `\pi`, `\cdot`,
 `\times`, brackets, bars, floors and ceilings, implied products, factorials, binomials, logarithms, exponentials,
@@ -257,7 +257,7 @@ def tree(form: str) -> Tree | None:
     The tree of a canonical form.
 
     Args:
-        form (`str`): A canonical form (`latex.canonical_form`).
+        form (`str`): A canonical form (`normalize.canonical_form`).
 
     Returns:
         [`Tree`] or `None`: None if the form is not in the grammar, or too long.

@@ -7,6 +7,9 @@ call, its workers outlive a parent that is killed, and its semaphores are report
 How it ends: by the parent's SIGKILL (a call over its limit, close, exit); at the end of the pipe; within a second of
 the parent's death if a forked copy of the parent holds the pipe open; by its own watchdog, when the parent was killed
 in the middle of a call.
+
+Most of the 229 lines of code of the two files are not the bound itself, which a process and a kill would give. They are
+what tests of their own ask for: a start that is slow or fails, forks, daemonic processes, Ctrl-C, no process left over.
 """
 
 import contextlib
@@ -150,13 +153,12 @@ def _serve(connection: Connection, parent_pid: int, initializer: bytes, memory_l
             while not connection.poll(PARENT_POLL_S):
                 if os.getppid() != parent_pid:
                     return
-            time_limit_s, tasks = pickle.loads(connection.recv_bytes())
-            for task in tasks:
-                # A thread in C, which needs no GIL and ends the process wherever it is.
-                faulthandler.dump_traceback_later(time_limit_s + GRACE_S, exit=True, file=devnull)
-                outcome = reply(task)
-                faulthandler.cancel_dump_traceback_later()
-                connection.send_bytes(outcome)
+            time_limit_s, task = pickle.loads(connection.recv_bytes())
+            # A thread in C, which needs no GIL and ends the process wherever it is.
+            faulthandler.dump_traceback_later(time_limit_s + GRACE_S, exit=True, file=devnull)
+            outcome = reply(task)
+            faulthandler.cancel_dump_traceback_later()
+            connection.send_bytes(outcome)
     finally:
         os._exit(0)  # at once, whatever happened: the parent reads the end of the pipe
 
@@ -164,7 +166,8 @@ def _serve(connection: Connection, parent_pid: int, initializer: bytes, memory_l
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     """An audit hook: a pure function writes no file, starts no process and opens no connection.
 
-    A second line only, for text that a library evaluates after all; Python code that means to can get round it.
+    It stays because the text is hostile, and Math-Verify has a path that evaluates text, one setting away from ours. It
+    is a second line only: Python code that means to can get round it.
     """
     if event == "open":
         _, mode, flags = arguments

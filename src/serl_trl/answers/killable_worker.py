@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,6 +18,7 @@ from .killable_process import Outcome, WorkerProcess, is_worker, launch, reply
 
 
 REASONS = ("out_of_time", "out_of_memory", "crashed", "error")
+_FATAL = REASONS[:3]  # the worker is gone, or what memory is left may be too little for the next call
 START_LIMIT_S = 60.0  # an interpreter and SymPy take 1 to 2 s; from a busy network drive ten times that
 
 
@@ -86,34 +87,20 @@ class BoundedWorker:
             `ValueError`: if `time_limit_s` is not positive, or more than a day.
             `pickle.PicklingError`, `AttributeError` or `TypeError`: if `function` or an argument cannot be pickled.
         """
-        return self.map(function, [arguments], time_limit_s=time_limit_s)[0]
-
-    def map(
-        self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], *, time_limit_s: float
-    ) -> list[Outcome]:
-        """[`call`] for each tuple of arguments, in one round trip; a call that fails costs the others nothing.
-
-        Args, returns and raises as [`call`] does, with `time_limit_s` for each one.
-
-        Example:
-
-        >>> [outcome.value for outcome in BoundedWorker().map(abs, [(-1,), ("x",), (2,)], time_limit_s=5.0)]
-        [1, None, 2]
-        """
         if not 0 < time_limit_s <= 86_400:
             raise ValueError(f"time_limit_s is {time_limit_s}, but must be positive and at most a day, 86400.")
-        tasks = [pickle.dumps((function, each)) for each in arguments]
+        task = pickle.dumps((function, arguments))
         if is_worker():
-            return [_loaded(reply(task)) for task in tasks]
-        outcomes: list[Outcome] = []
+            return _loaded(reply(task))
         with self._lock:
             try:
-                while len(outcomes) < len(tasks):
-                    outcomes += self._outcomes(tasks[len(outcomes) :], time_limit_s)
+                outcome = self._outcome(task, time_limit_s)
             except BaseException:  # Ctrl-C: the worker is in the midst of a call
                 self._stop()
                 raise
-        return outcomes
+            if outcome.reason in _FATAL:
+                self._stop()
+            return outcome
 
     @property
     def is_running(self) -> bool:
@@ -138,29 +125,17 @@ class BoundedWorker:
         with self._lock:
             self._stop()
 
-    def _outcomes(self, tasks: list[bytes], time_limit_s: float) -> Iterator[Outcome]:
-        """Outcomes of the first tasks, up to and with the first one that costs the worker its life."""
+    def _outcome(self, task: bytes, time_limit_s: float) -> Outcome:
         connection = self._connection()
         if connection is None:
-            yield from [Outcome(reason="crashed", detail="not started")] * len(tasks)
-            return
+            return Outcome(reason="crashed", detail="not started")
         try:
-            connection.send_bytes(pickle.dumps((time_limit_s, tasks)))
-            for _ in tasks:
-                if not connection.poll(time_limit_s):
-                    failure = Outcome(reason="out_of_time")
-                    break
-                outcome = _loaded(connection.recv_bytes())
-                if outcome.reason == "out_of_memory":  # what is left may be too little for the next call
-                    failure = outcome
-                    break
-                yield outcome
-            else:
-                return
+            connection.send_bytes(pickle.dumps((time_limit_s, task)))
+            if not connection.poll(time_limit_s):
+                return Outcome(reason="out_of_time")
+            return _loaded(connection.recv_bytes())
         except (EOFError, OSError):
-            failure = Outcome(reason="crashed")
-        self._stop()
-        yield failure
+            return Outcome(reason="crashed")
 
     def _connection(self) -> Connection | None:
         """The pipe to a worker that is ready, started if need be, or None if there is none to be had."""

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from .clean_response import last_boxes, response_of
+from .clean_response import Response
 from .find_answer import Found, missing
 from .languages import Language
 from .normalize import MAX_ANSWER_CHARS
@@ -147,16 +147,16 @@ def find_choice(text: str) -> Found:
     >>> find_choice("A is too small, so the answer is (B)."), find_choice("Both A and C look plausible.")
     (Found(answer='B', form='statement'), Found(answer=None, form='unmarked'))
     """
-    text = response_of(text)
-    boxes = last_boxes(text)
+    response = Response.read(text)
+    boxes = response.last_boxes()
     if boxes and (letter := choice_in(boxes[0])):
         return Found(letter, "box")
     # a boxed formula is no choice, but the line behind it may be; several letters leave only what is said later
     start = boxes[1] if boxes and _has_several(boxes[0]) else 0
-    found = _unboxed(_FONT.sub("", text[start:][-MAX_STATED_CHARS:]))
+    found = _unboxed(_FONT.sub("", response.text[start:][-MAX_STATED_CHARS:]))
     if found:
         return found
-    return Found(None, "wrong_type") if boxes else missing(text)
+    return Found(None, "wrong_type") if boxes else missing(response)
 
 
 def _unboxed(plain: str) -> Found | None:

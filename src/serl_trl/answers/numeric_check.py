@@ -3,6 +3,10 @@ r"""Values of simple expressions at fixed points, in floats: what tells most exp
 Two expressions that differ at a point by more than rounding are different. Two that agree may be equal: `precise.py`
 decides, since floats cannot tell 2^{100}-1 from 2^{100}. Roots and logarithms of what is negative at a point have no
 value there, unless the expression has an i: letters are real, so that \sqrt{xy} and \sqrt{x}\sqrt{y} are the same.
+
+Why there are floats beside exact values: two forms that differ are told apart in 1.0 ms instead of 2.4 (mean of 1,194
+pairs in the manner of MATH), and a vote on 16 such answers takes 15 ms instead of 19. Of 4,333 random pairs that floats
+tell apart, exact values leave 62 to SymPy, whose worker has up to 2 s for each.
 """
 
 import cmath
@@ -188,7 +192,7 @@ def fingerprint(form: str, kind: str = "plain") -> tuple[complex | None, ...] | 
     The values of a canonical form at fixed points; all the same if it has no unknown.
 
     Args:
-        form (`str`): A canonical form (`latex.canonical_form`).
+        form (`str`): A canonical form (`normalize.canonical_form`).
         kind (`str`, *optional*, defaults to `"plain"`): Which points: `"plain"` or `"integer"` ([`points.value`]).
 
     Returns:

@@ -261,7 +261,7 @@ def values(form: str, kind: str, precision: int = FIRST_PRECISION) -> Values | N
     The values of a form at all points of a kind; None if it is not in the grammar or its numbers are too large.
 
     Args:
-        form (`str`): A canonical form (`latex.canonical_form`).
+        form (`str`): A canonical form (`normalize.canonical_form`).
         kind (`str`): `"plain"`, `"signed"`, `"integer"` or `"grid"`: which points ([`points.value`]).
         precision (`int`): Bits of all numbers that are not rational.
 

@@ -53,7 +53,7 @@ def real_set(form: str) -> RealSet | None:
     The set that a canonical form denotes, or None.
 
     Args:
-        form (`str`): A canonical form (`latex.canonical_form`).
+        form (`str`): A canonical form (`normalize.canonical_form`).
 
     Example:
 

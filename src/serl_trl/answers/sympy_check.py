@@ -1,4 +1,4 @@
-"""What Math-Verify and SymPy do for us. Runs in a worker process that can be killed (`bounded.py`), never in training.
+"""What Math-Verify and SymPy do for us. Runs in a worker process that can be killed (`killable_worker.py`), never in training.
 
 Importing this module is what makes a worker slow to start, so that nothing imports it before an answer needs it.
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +148,11 @@ def evaluate(
 
     for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
         jobs = [job for job in _jobs(prompts, mode, num_each, batch_size) if not records.has(mode, job.indices)]
-        for start in range(state.process_index, len(jobs) + state.process_index, state.num_processes):
-            # All processes generate as often, for sharded models generate together; what is done twice is left out.
-            rows = completed(jobs[min(start, len(jobs) - 1)])
-            records.add(gather_object(rows if start < len(jobs) else []))
+        # Processes with a sharded model generate together, so each does as many jobs; the repeats are left out.
+        padded = jobs + jobs[-1:] * (-len(jobs) % state.num_processes)
+        for start in range(0, len(padded), state.num_processes):
+            of_all = gather_object([completed(padded[start + state.process_index])])  # one list of rows a process
+            records.add(list(chain(*of_all[: len(jobs) - start])))
     return _report(records.rows, len(prompts), num_samples)
 
 

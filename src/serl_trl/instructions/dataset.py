@@ -17,6 +17,7 @@ from .drift import DriftMonitor
 from .errors import PARSE_FILTER, SEED_CAP, TooFewInstructionsError, shortage
 from .filters import InstructionFilter, KeywordFilter, LengthFilter, apply_filters, check_filters, tell_filters
 from .instruction_log import Instruction, InstructionArchive, instruction_of, write_instructions
+from .ledger import Ledger
 from .novelty_filters import Encoder, NoveltyFilter, SemanticNoveltyFilter, sentence_encoder
 from .novelty_index import NoveltyIndex, closest_text
 from .prompts import few_shot_prompt
@@ -44,24 +45,27 @@ class SelfInstructDataset(Dataset):
     Args:
         seeds (`datasets.Dataset` or `Sequence`):
             The unlabelled prompts: a dataset with a column `prompt`, or a list of its values. Strings, or messages whose
-            last is the user's; a written instruction takes over the other messages of its seed parent: the seed that the
-            instruction shown which it resembles most is, or descends from. Where several seeds put the same question, under
-            different system prompts for one, it is shown and compared once, and each gets its part of what descends from it.
+            last is the user's. A written instruction takes over the other messages of its seed parent. That is found by
+            way of the text which, of those that the request showed, is most like it: this text, if it is a seed, else its
+            seed parent. Where several seeds put the same question, under different system prompts for one, it is shown
+            and compared once, and each gets its part of what descends from it.
         num_instructions, num_few_shot, seed_fraction, seed:
             As in [`SeRLConfig`].
         filters (`list[InstructionFilter]`, *optional*):
             What a written instruction must pass, in this order: any objects with a name and a call; see
-            [`~filters.InstructionFilter`]. Defaults to length, keyword and novelty with the defaults of [`SeRLConfig`].
+            [`~serl_trl.instructions.filters.InstructionFilter`]. Defaults to length, keyword and novelty with the
+            defaults of [`SeRLConfig`].
         max_per_seed (`int`, *optional*):
             Most instructions with the same seed parent that an iteration keeps.
         encode (`Callable[[Sequence[str]], np.ndarray]`, *optional*):
-            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see [`~drift.DriftMonitor`].
+            Texts to vectors of length 1, by which drift is measured. Defaults to TF-IDF; see
+            [`~serl_trl.instructions.drift.DriftMonitor`].
         prompt_template (`PromptTemplate`, *optional*):
             How string instructions are put to the policy; without it they stay strings.
 
     Raises:
-        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see [`~prompts.as_prompt`]),
-            or the template would be ignored.
+        ValueError: If there are fewer different seeds than `num_few_shot`, a seed is no prompt (see
+            [`~serl_trl.prompts.prompts_of`]), or the template would be ignored.
 
     Source: paper section 3.1. The official code keeps what is new against a buffer that it clears every step; we
     compare with the seeds and everything ever kept.
@@ -94,7 +98,6 @@ class SelfInstructDataset(Dataset):
         self.seeds: list[Prompt] = prompts_of(seeds)
         self._seed_prompts = SeedPrompts(self.seeds, prompt_template)
         seed_texts = self._seed_prompts.questions
-        self._ancestors = {text: text for text in seed_texts}  # the seed of each instruction
         self._seed_prompts.check_request(num_few_shot)
         self.num_instructions = num_instructions
         self.num_few_shot, self.seed_fraction = num_few_shot, seed_fraction
@@ -104,13 +107,13 @@ class SelfInstructDataset(Dataset):
         self.filters = check_filters(default if filters is None else filters, reserved)
         self.max_per_seed = max_per_seed
         self.iteration, self.first_iteration = -1, 0  # the current one, from 0; the first of the present run
-        self._num_kept_before = 0  # in iterations before the current one
-        self.cursor = Cursor()  # of the queue
-        self.queue: list[Instruction] = []  # kept in this iteration, in the order in which they are drawn
-        self.written: list[Instruction] = []  # in this iteration, with those that were rejected
-        self.archive = InstructionArchive()  # of the iterations before it
-        self._kept: list[str] = []  # ever, in every iteration; what a vote ahead of training rejects is among them
-        self._num_kept_of_seed: Counter[str] = Counter()  # in the current iteration
+        # Of the current iteration: what was written, kept or not; the part of it to train on; how far that is drawn.
+        self.written: list[Instruction] = []
+        self.queue: list[Instruction] = []
+        self.cursor = Cursor()
+        # Of all iterations: what was kept, to show and to compare with; and the rows of those that are over.
+        self._ledger = Ledger(seed_texts)
+        self.archive = InstructionArchive()
         self.deck = SeedDeck(seed_texts, seed)
         self._drift = DriftMonitor(seed_texts, encode)
         tell_filters(self.filters, seed_texts)
@@ -202,8 +205,8 @@ class SelfInstructDataset(Dataset):
         """Empties queue and slots for an iteration, from 0; of one that is begun anew the first attempt goes."""
         if iteration != self.iteration:
             self.archive.add(self.iteration + 1, self.written)
-        self.iteration, self._num_kept_before = iteration, len(self._kept)
-        self._num_kept_of_seed.clear()
+        self.iteration = iteration
+        self._ledger.start_iteration()
         self.queue, self.written, self.cursor = [], [], Cursor()
 
     def extend(
@@ -240,17 +243,17 @@ class SelfInstructDataset(Dataset):
             TooFewInstructionsError: If fewer than `num_needed` could be had.
         """
         rng = random.Random(f"{self.seed}/{self.iteration}/{len(self.written)}")
-        counts, written_before = Counter[str](), self._kept[: self._num_kept_before]
-        num_before, self._capacity = len(self.queue), self.cursor.position + num_wanted
-        max_replies = MAX_REPLIES_PER_INSTRUCTION * (self._capacity - num_before)
-        while len(self.queue) < self._capacity and counts["replies"] < max_replies:
-            missing, first = self._capacity - len(self.queue), len(self.queue)
-            choice = self.deck, written_before, self.num_few_shot, self.seed_fraction, rng
+        counts, earlier = Counter[str](), self._ledger.earlier
+        num_before, capacity = len(self.queue), self.cursor.position + num_wanted
+        max_replies = MAX_REPLIES_PER_INSTRUCTION * (capacity - num_before)
+        while len(self.queue) < capacity and counts["replies"] < max_replies:
+            missing, first = capacity - len(self.queue), len(self.queue)
+            choice = self.deck, earlier, self.num_few_shot, self.seed_fraction, rng
             shown = [few_shot_choice(*choice) for _ in range(min(num_prompts, missing + missing // 4 + 1))]
             replies = write([self._writing_prompt(texts) for texts in shown], rng.getrandbits(32))
             counts["replies"] += len(replies)
             for texts, reply in zip(shown, replies, strict=True):
-                self._collect(texts, reply, counts)
+                self._collect(texts, reply, capacity, counts)
             if judge is not None:
                 self._judge(judge, first, rng.getrandbits(32), counts)
         self.cursor.serve(num_slots)
@@ -260,7 +263,7 @@ class SelfInstructDataset(Dataset):
         return self._metrics(counts, len(self.queue) - num_before)
 
     def _judge(self, judge: Judge, first: int, seed: int, counts: Counter[str]) -> None:
-        """Takes out of the queue what is outside the band, from its place `first` on; it stays in the bank."""
+        """Takes out of the queue what is outside the band, from its place `first` on; it stays in ledger and bank."""
         prompts = [self.prompt(index) for index in range(first, len(self.queue))]
         judged = judge(prompts, seed) if prompts else []
         fresh = self.queue[first:]
@@ -268,7 +271,6 @@ class SelfInstructDataset(Dataset):
             instruction.verdicts[DifficultyGate.name] = verdict
             instruction.record_vote(vote)
             counts[DifficultyGate.name] += not verdict.kept
-            self._num_kept_of_seed[str(instruction.seed_parent)] -= not verdict.kept
         self.queue[first:] = [instruction for instruction in fresh if instruction.is_kept]
 
     def save(self, path: str | Path) -> None:
@@ -303,9 +305,8 @@ class SelfInstructDataset(Dataset):
             "queue": [place[id(instruction)] for instruction in self.queue],
             "cursor": asdict(self.cursor),
             "deck": self.deck.state_dict(),
-            "num_kept_before": self._num_kept_before,
             "written": [asdict(instruction) for instruction in self.written],
-            "kept": [{"text": text, "seed": self._ancestors[text]} for text in self._kept],
+            **self._ledger.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -315,22 +316,13 @@ class SelfInstructDataset(Dataset):
         Raises:
             ValueError: If this dataset has kept other instructions already, or lacks a seed.
         """
-        if self._kept != [row["text"] for row in state["kept"][: len(self._kept)]]:
-            message = "The SelfInstructDataset holds instructions of another run; resume with one that was made anew."
-            raise ValueError(message)
-        for row in state["kept"][len(self._kept) :]:
-            if row["seed"] not in self._seed_prompts:
-                raise ValueError(f"The checkpoint knows a seed that is not among the seeds: {row['seed']!r}.")
-            self._ancestors.setdefault(row["text"], row["seed"])
-            self._kept.append(row["text"])
-            tell_filters(self.filters, [row["text"]])
+        for text in self._ledger.load_state_dict(state):
+            tell_filters(self.filters, [text])
         self.deck.load_state_dict(state["deck"])
         self.iteration, self.first_iteration = state["iteration"], state.get("first_iteration", 0)
-        self._num_kept_before = state["num_kept_before"]
         self.cursor = Cursor(**state["cursor"])
         self.written = [instruction_of(row) for row in state["written"]]
         self.queue = [self.written[i] for i in state["queue"]]
-        self._num_kept_of_seed = Counter(str(instruction.seed_parent) for instruction in self.queue)
 
     def _writing_prompt(self, shown: list[str]) -> Prompt:
         request = few_shot_prompt(shown)
@@ -338,7 +330,8 @@ class SelfInstructDataset(Dataset):
         is_chat = not (template is None or template.continues_list) or not isinstance(self.seeds[0], str)
         return [{"role": "user", "content": request}] if is_chat else f"{request}\n{len(shown) + 1}."
 
-    def _collect(self, shown: list[str], reply: Reply, counts: Counter[str]) -> None:
+    def _collect(self, shown: list[str], reply: Reply, capacity: int, counts: Counter[str]) -> None:
+        """Takes in what a reply holds, until the queue holds `capacity`; the rest of it is not looked at."""
         texts = parse_reply(reply)
         if not texts:
             counts["written"] += 1
@@ -346,27 +339,25 @@ class SelfInstructDataset(Dataset):
             verdict = Verdict(kept=False, reason="truncated" if reply.is_truncated else "empty", value=None)
             self.written.append(Instruction(reply.text, "generated", shown, {PARSE_FILTER: verdict}))
         for text in texts:
-            if len(self.queue) == self._capacity:
+            if len(self.queue) == capacity:
                 return
             instruction = self._judged(text, shown)
             self.written.append(instruction)
             counts["written"] += 1
             if instruction.is_kept:
                 self.queue.append(instruction)
-                self._kept.append(text)
                 assert instruction.seed_parent is not None  # as _judged has it
-                self._num_kept_of_seed[instruction.seed_parent] += 1
-                self._ancestors.setdefault(text, instruction.seed_parent)
+                self._ledger.add(text, instruction.seed_parent)
                 tell_filters(self.filters, [text])
             else:
                 counts[next(name for name, verdict in instruction.verdicts.items() if not verdict.kept)] += 1
 
     def _judged(self, text: str, shown: list[str]) -> Instruction:
         """An instruction with its seed parent and what the filters say."""
-        seed = self._ancestors[closest_text(text, shown)]
+        seed = self._ledger.seed_of(closest_text(text, shown))
         instruction = Instruction(text, "generated", shown, apply_filters(text, self.filters), seed_parent=seed)
         if self.max_per_seed is not None and instruction.is_kept:
-            num_kept = self._num_kept_of_seed[seed]
+            num_kept = sum(other.seed_parent == seed for other in self.queue)
             is_kept = num_kept < self.max_per_seed
             instruction.verdicts[SEED_CAP] = Verdict(is_kept, None if is_kept else "seed_used_up", num_kept)
         return instruction
@@ -383,7 +374,7 @@ class SelfInstructDataset(Dataset):
             "num_replies": counts["replies"],
             "num_written": counts["written"],
             "num_kept": num_kept,
-            "num_ever_kept": len(self._kept),
+            "num_ever_kept": len(self._ledger),
         }
         drift = self._drift.measure([i.text for i in self.queue], [i.seed_parent for i in self.queue])
         return {**{f"serl/instructions/{name}": float(total) for name, total in totals.items()}, **shares, **drift}

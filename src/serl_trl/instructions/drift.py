@@ -30,8 +30,9 @@ class TfidfEncoder:
     Texts to vectors of their words: the number of times each occurs times \\( \ln((1 + N) / (1 + n)) + 1 \\), where n of
     the N texts fitted hold it, divided by the vector's length.
 
-    Words are those of [`~words.unicode_words`]; all numerals count as one word, for the same problem with other numbers
-    is no other kind of problem. Vectors of one call can be compared, those of two cannot: each has the words that it needs.
+    Words are those of [`~serl_trl.instructions.tokenizers.unicode_words`]; all numerals count as one word, for the same
+    problem with other numbers is no other kind of problem. Vectors of one call can be compared, those of two cannot:
+    each has the words that it needs.
 
     Args:
         texts (`Sequence[str]`): What is fitted.

@@ -61,8 +61,8 @@ class InstructionFilter(Protocol):
 class LengthFilter:
     """Keep instructions of a sensible length, in words.
 
-    Words are counted by [`~words.num_words`]: what spaces separate, and where a script has none, Chinese for one, so many
-    letters as make a word of English.
+    Words are counted by [`~serl_trl.instructions.tokenizers.num_words`]: what spaces separate, and where a script has
+    none, Chinese for one, so many letters as make a word of English.
 
     Args:
         min_words (`int`, *optional*, defaults to 4):

@@ -112,7 +112,9 @@ class InstructionArchive:
         self, prompt_of: Callable[[str, str | None], Prompt | None], path: str | Path | None = None
     ) -> datasets.Dataset:
         """
-        One row an instruction, in the order of writing; see [`~self_instruct.SelfInstructDataset.to_dataset`].
+        One row an instruction, in the order of writing.
+
+        The columns are those of [`~serl_trl.instructions.dataset.SelfInstructDataset.to_dataset`].
 
         Args:
             prompt_of (`Callable[[str, str | None], Prompt | None]`): The prompt of an instruction, given its seed parent.

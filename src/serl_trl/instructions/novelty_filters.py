@@ -26,7 +26,7 @@ class NoveltyFilter:
     most the threshold of the bank. Asking adds nothing to it; [`~NoveltyFilter.learn`] does.
 
     Args:
-        index ([`~novelty.NoveltyIndex`]):
+        index ([`~serl_trl.instructions.novelty_index.NoveltyIndex`]):
             The bank, which holds the threshold.
         crowding_penalty (`float`, *optional*, defaults to 0.0):
             What it would cost to resemble all of the bank. 0: only the closest text counts. A kind has rarely more than some

@@ -1,4 +1,9 @@
-"""A growing bank of texts that says how similar a new text is to any of them, in exact ROUGE-L."""
+"""A growing bank of texts that says how similar a new text is to any of them, in exact ROUGE-L.
+
+At the paper's size a plain rapidfuzz `cdist` over all texts would do. With 9,600 texts a question takes it 4.0 ms
+instead of 1.2, and a bank that is asked about each text as it grows to that size is done within a minute either way.
+The index stays for longer runs: with 100,000 texts it is 1.5 ms instead of 36.5 (medians of CPU time, one core).
+"""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -39,8 +44,9 @@ class NoveltyIndex:
         threshold (`float`, *optional*, defaults to 0.7):
             Highest similarity, from 0 to 1, at which a text still counts as novel (0.7: SeRL and Self-Instruct).
         tokenizer (`str`, *optional*, defaults to `"rouge"`):
-            What counts as a word: `"rouge"`, see [`~words.rouge_words`], or, for instructions in other languages than
-            English, `"unicode"`, see [`~words.unicode_words`].
+            What counts as a word: `"rouge"`, see [`~serl_trl.instructions.tokenizers.rouge_words`], or, for
+            instructions in other languages than English, `"unicode"`, see
+            [`~serl_trl.instructions.tokenizers.unicode_words`].
 
     Raises:
         `ValueError`: If `threshold` is not in [0, 1], or `tokenizer` is unknown.

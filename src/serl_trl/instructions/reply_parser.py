@@ -84,7 +84,7 @@ def parse_reply(reply: Reply) -> list[str]:
     behind the question mark), what is said about the list, and a truncated last item.
 
     Args:
-        reply ([`~prompts.Reply`]): What the policy wrote. It may be anything.
+        reply ([`~serl_trl.types.Reply`]): What the policy wrote. It may be anything.
 
     Returns:
         `list[str]`: The instructions in order, none of them empty.

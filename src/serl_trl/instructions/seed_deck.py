@@ -1,4 +1,4 @@
-"""Which instructions a request shows: seeds dealt like cards, and instructions written in earlier iterations."""
+"""Which instructions a request shows: seeds, each once before one comes again, and some of earlier iterations."""
 
 import random
 from collections import deque

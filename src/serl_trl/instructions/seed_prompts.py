@@ -22,7 +22,7 @@ class SeedPrompts:
     another process, chooses alike.
 
     Args:
-        prompts (`Sequence[Prompt]`): The seeds, as [`~prompts.prompts_of`] returns them.
+        prompts (`Sequence[Prompt]`): The seeds, as [`~serl_trl.prompts.prompts_of`] returns them.
         template ([`PromptTemplate`], *optional*): How seeds that are text are put to the policy.
 
     Raises:

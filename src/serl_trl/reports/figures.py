@@ -2,6 +2,7 @@
 
 import io
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ MAX_NAME_CHARS = 30  # of a filter, in a legend
 MAX_STARTS = 40  # of iterations, as lines in a picture
 MAX_BARS = 12  # iterations below one another in the picture of the filters
 
+_XLINK_HREF = "{http://www.w3.org/1999/xlink}href"  # as ElementTree names it
+
 # In a page the colours become variables of its style sheet, so that they follow its light and dark theme.
 _SERIES = ("#1f6fb4", "#c2570c", "#2a7f4e", "#9a3b8f", "#7d6608", "#4f5b66")
 _INK, _RULE = "#1d2329", "#c9ced4"
@@ -80,7 +83,7 @@ def curves_of(folder: RunFolder) -> dict[str, dict[str, str]]:
     """The labels of what is drawn, by title and key: `CURVES`, maj@k beside pass@1, and a picture of the watched sets if any."""
     keys = list(dict.fromkeys(key for row in folder.metrics for key in row))
     ceilings = {key: key.removeprefix("eval_") for key in keys if re.fullmatch(r"eval_maj@\d+", key)}
-    watched = {key: match[1] for key in keys if (match := re.fullmatch("eval_(.+)_greedy pass@1", key))}
+    watched = {key: _drawable(match[1]) for key in keys if (match := re.fullmatch("eval_(.+)_greedy pass@1", key))}
     curves = CURVES | {ACCURACY: CURVES[ACCURACY] | ceilings}
     return curves | ({"greedy accuracy on watched sets": watched} if watched else {})
 
@@ -101,7 +104,8 @@ def draw_curve(axes: Axes, folder: RunFolder, series: Mapping[str, str]) -> None
         if len(starts) <= 8:
             name = f"iteration {number}" if len(starts) <= 3 else str(number)
             axes.text(step, 1.0, name, transform=axes.get_xaxis_transform(), va="bottom", ha="center", fontsize=9)
-    axes.set(xlabel="optimiser step", xlim=(0, max(1, 1.02 * folder.last_step)), ylim=(0, 1.02))
+    last_step = max(1, folder.last_step)
+    axes.set(xlabel="optimiser step", xlim=(-0.02 * last_step, 1.02 * last_step), ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.5)
     _legend_below(axes)
@@ -229,7 +233,8 @@ def draw_funnel(axes: Axes, folder: RunFolder) -> None:
     axes.set_xlabel("instructions written")
     axes.grid(axis="x", alpha=0.5)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
+    num_columns = 2 if max(map(len, axes.get_legend_handles_labels()[1]), default=0) <= 30 else 1
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=num_columns)
 
 
 def _drawable(name: str) -> str:
@@ -262,13 +267,37 @@ def svg(draw: Callable[[Axes], None], name: str, alt: str, size: tuple[float, fl
         figure, file = styled_figure(figsize=size), io.StringIO()
         draw(figure.subplots())
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    drawn = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
-    body = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
-    # Names that matplotlib gives to groups occur in every picture; definitions have names of their own, by the salt.
-    body = re.sub(r'<g id="[a-z0-9.]+_\d+">', "<g>", body)
-    body = re.sub(r"font: (\d+(?:\.\d+)?)px [^;\"]*", r"font-size: \1px", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, variable)
+    body = Markup("".join(_parts_for_page(file.getvalue())))
     width, height = (round(72 * inches, 1) for inches in size)
     head = Markup('<svg class="picture" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, alt)
-    return head + Markup(body)
+    return head + body + Markup("</svg>")
+
+
+def _parts_for_page(document: str) -> list[str]:
+    """The elements of matplotlib's SVG document as they go into a page, which gives them its fonts and colours."""
+    root = ElementTree.fromstring(document)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # HTML knows SVG's elements without a namespace
+        if _XLINK_HREF in element.attrib:
+            element.set("href", element.attrib.pop(_XLINK_HREF))
+        if element.tag == "g":
+            element.attrib.pop(
+                "id", None
+            )  # the same in every picture; definitions have names of their own, by the salt
+        if "style" in element.attrib:
+            element.set("style", _style_for_page(element.attrib["style"]))
+    # the style is in the page's style sheet, where it concerns pictures only
+    kept = [child for child in root if child.tag != "metadata" and not any(part.tag == "style" for part in child)]
+    return [ElementTree.tostring(child, encoding="unicode").strip() for child in kept]
+
+
+def _style_for_page(style: str) -> str:
+    """Declarations of CSS with the page's variables for colours, and without a font family."""
+    declarations = []
+    for declaration in style.split(";"):
+        name, _, value = (part.strip() for part in declaration.partition(":"))
+        if name == "font":  # matplotlib before 3.10: size and families in one
+            name, value = "font-size", next(word for word in value.split() if word.endswith("px"))
+        if name and name != "font-family":
+            declarations.append(f"{name}: {_VARIABLES.get(value, value)}")
+    return "; ".join(declarations)

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from ..answers import ANSWER_TYPES, find_answer
 from ..prompts import instruction_text
 from ..types import completion_text
+from ..voting import is_in_band
 from .run_folder import RunFolder, evenly, is_number, rejection_of
 
 
@@ -38,7 +39,7 @@ def instruction_rows(folder: RunFolder) -> dict[str, Any]:
                 "share": share if is_number(share) else None,
                 "answer": None if row.get("vote_answer") is None else shortened(str(row["vote_answer"]), 80),
                 "fate": _fate(rejection, share, folder.band),
-                "reason": None if rejection is None else rejection[1].replace("_", " "),
+                "reason": None if rejection is None else shortened(rejection[1].replace("_", " "), MAX_PARENT_CHARS),
                 "seed": None if not row.get("seed_parent") else shortened(str(row["seed_parent"]), MAX_PARENT_CHARS),
                 "parents": [shortened(str(text), MAX_PARENT_CHARS) for text in parents or []],
             }
@@ -56,11 +57,13 @@ def instruction_rows(folder: RunFolder) -> dict[str, Any]:
 
 def _fate(rejection: tuple[str, str] | None, share: Any, band: tuple[float, float] | None) -> str:
     if rejection is not None:
-        return f"rejected: {rejection[0]}"
+        return f"rejected: {shortened(rejection[0], MAX_PARENT_CHARS)}"
     if not is_number(share):
         return "kept, not used"
-    if band is None or band[0] - 1e-6 <= share <= band[1] + 1e-6:
-        return "trained on" if band is not None else "kept"
+    if band is None:
+        return "kept"
+    if is_in_band(share, *band):
+        return "trained on"
     return "too hard" if share < band[0] else "too easy"
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -136,6 +137,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     A path to write to instead, whose file takes its place when the block is done: all at once, or after an error not at all.
 
+    The path is new each time, so that files with one stem, or processes that write one file, do not meet in it. The last
+    to finish has its file in place. A process that is killed within the block leaves a `.tmp` file behind.
+
     Args:
         path (`str` or `Path`): The file; its folder is made if there is none.
 
@@ -153,9 +157,12 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    yield temporary
-    temporary.replace(path)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # no seed of the run decides it
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def imported_object(name: str, flag: str) -> Any:

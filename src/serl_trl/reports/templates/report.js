@@ -14,15 +14,18 @@ if (table) {
     }
     count.textContent = shown + " of " + rows.length + " rows shown";
   };
-  for (const field of [search, iteration, fate]) field.addEventListener("input", show);
+  search.addEventListener("input", show);
+  for (const choice of [iteration, fate]) choice.addEventListener("change", show);
   const headings = Array.from(table.tHead.rows[0].cells);
   headings.forEach((heading, column) => heading.querySelector("button").addEventListener("click", () => {
     const isUp = heading.getAttribute("aria-sort") !== "ascending";
     const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
-    rows.sort((a, b) => {
-      const order = key(a).localeCompare(key(b), "en", { numeric: true });
-      return isUp ? order : -order;
-    });
+    const order = (a, b) => {
+      // localeCompare reads digits behind a point as a whole number: 0.25 would come behind 0.5
+      const areNumbers = a !== "" && b !== "" && !isNaN(a) && !isNaN(b);
+      return areNumbers ? a - b : a.localeCompare(b, "en", { numeric: true });
+    };
+    rows.sort((a, b) => (isUp ? order(key(a), key(b)) : order(key(b), key(a))));
     headings.forEach((other) => other.removeAttribute("aria-sort"));
     heading.setAttribute("aria-sort", isUp ? "ascending" : "descending");
     body.append(...rows);
