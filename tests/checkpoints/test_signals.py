@@ -12,7 +12,7 @@ def test_a_signal_waits_until_it_is_obeyed():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
     with pytest.raises(KeyboardInterrupt):
-        interrupts.obey()
+        interrupts.raise_if_received()
 
 
 def test_a_second_ctrl_c_does_not_wait():
@@ -28,7 +28,7 @@ def test_a_scheduler_that_repeats_itself_waits():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(SystemExit) as caught:
-        interrupts.obey()
+        interrupts.raise_if_received()
     assert caught.value.code == 143
 
 
@@ -37,7 +37,7 @@ def test_without_a_signal_nothing_happens():
     interrupts = Interrupts()
     with interrupts.noted():
         assert signal.getsignal(signal.SIGTERM) != before[0]
-    interrupts.obey()  # would raise
+    interrupts.raise_if_received()  # would raise
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 

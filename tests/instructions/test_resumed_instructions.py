@@ -94,7 +94,7 @@ def test_earlier_iterations_are_read_from_their_files_after_a_resume(tmp_path):
     second.load_state_dict(through_json(first.state_dict()))
     resumed = InstructionFeed(trainer, second, DifficultyGate(), None)
     for _ in range(2):
-        resumed.recall()
+        resumed.reload_past_iterations()
         assert second.to_dataset().to_list() == first.to_dataset().to_list()
     assert len(set(second.to_dataset()["iteration"])) == 3
     for dataset in (first, second):

@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 
 from serl_trl.monitoring.probes import Probes
 from serl_trl.rollouts.generate import greedy_sampling
-from serl_trl.runtime.temporarily import swapped
+from serl_trl.runtime.temporarily import temporarily_set
 from serl_trl.types import Rollout
 from serl_trl.voting.majority_vote import majority_vote
 from tiny_runs import trainer
@@ -41,7 +41,7 @@ def test_dropout_is_off_and_every_mode_stays(run):
     model.train()
     embeddings = model.get_input_embeddings().eval()  # a mode of its own
     probes = Probes(run, run.seed_prompts()[:4])
-    with swapped(run, model=model, model_wrapped=model), greedy_sampling(run):
+    with temporarily_set(run, model=model, model_wrapped=model), greedy_sampling(run):
         answers = [[rollout.completion_ids for (rollout,) in probes._answered(1)] for _ in range(2)]
         modes = [module.training for module in model.modules()]
         model.eval()

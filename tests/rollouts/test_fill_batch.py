@@ -82,7 +82,7 @@ def test_nothing_to_draw_rolls_out_one_that_is_masked():
         rolled_out.extend(indices)
         return [Group(i, [], None, KEPT) for i in indices], 4
 
-    batch = fill_batch(3, lambda num_wanted: [], roll_out, max_refill_rounds=2, spare=7)
+    batch = fill_batch(3, lambda num_wanted: [], roll_out, max_refill_rounds=2, filler_index=7)
     assert rolled_out == [7]
     assert [group.index for group in batch.groups] == [7, 7, 7]
     assert (batch.is_kept, batch.candidates, batch.num_rollouts) == ([False] * 3, [], 4)

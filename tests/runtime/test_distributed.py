@@ -2,19 +2,19 @@
 
 import pytest
 
-from serl_trl.runtime.distributed import shared_failure, together
+from serl_trl.runtime.distributed import run_on_all_ranks, shared_failure
 
 
 def test_alone_everything_is_as_without():
-    assert together(lambda: [1]) == [1]
-    assert together(lambda: None) is None
+    assert run_on_all_ranks(lambda: [1]) == [1]
+    assert run_on_all_ranks(lambda: None) is None
     error = ValueError("as it is")
 
     def fail():
         raise error
 
     with pytest.raises(ValueError, match="as it is") as caught:
-        together(fail)
+        run_on_all_ranks(fail)
     assert caught.value is error
     with pytest.raises(ValueError, match="as it is") as caught, shared_failure():
         fail()

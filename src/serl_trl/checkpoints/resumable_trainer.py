@@ -14,7 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
-from ..runtime import shared_failure, swapped, together
+from ..runtime import run_on_all_ranks, shared_failure, temporarily_set
 from . import checkpoint_files as checkpoints
 from .settings_check import changed_settings, digest, run_settings
 from .signals import Interrupts
@@ -98,14 +98,14 @@ class ResumableGRPOTrainer(GRPOTrainer):
             shared_failure(),
             self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext(),
             # Trainer would remove checkpoints that callbacks go back to as training ends; here they are rotated afterwards
-            swapped(self.args, save_total_limit=None, load_best_model_at_end=self.args.load_best_model_at_end),
+            temporarily_set(self.args, save_total_limit=None, load_best_model_at_end=self.args.load_best_model_at_end),
         ):
             result = super().train(None if resumed is None else str(resumed), *args, **kwargs)
         if self._saved_step is not None and not self.loop.is_ending:
             best = self.state.best_model_checkpoint
             last = self.run_dir / f"{PREFIX_CHECKPOINT_DIR}-{self._saved_step}"
             self._rotate(*([] if self._total_limit == 1 and best is not None else [last]))
-        self._interrupts.obey()
+        self._interrupts.raise_if_received()
         return result
 
     def _init_training_state(
@@ -153,9 +153,9 @@ class ResumableGRPOTrainer(GRPOTrainer):
         """Has the checkpoint written aside, adds the rest of the state, and publishes it when every process is done."""
         folder = checkpoints.staged(self.run_dir, self.state.global_step)
         try:
-            together(lambda: checkpoints.discard(folder) if self.args.should_save else None)
-            together(lambda: self._write_checkpoint(folder, model, trial))
-            together(lambda: checkpoints.publish(folder) if self.args.should_save else None)
+            run_on_all_ranks(lambda: checkpoints.discard(folder) if self.args.should_save else None)
+            run_on_all_ranks(lambda: self._write_checkpoint(folder, model, trial))
+            run_on_all_ranks(lambda: checkpoints.publish(folder) if self.args.should_save else None)
         except Exception as error:
             checkpoints.discard(folder)
             complete = checkpoints.complete_checkpoints(self.run_dir)
@@ -177,7 +177,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         kept = [path for ask in self.kept_checkpoints for path in ask()]
         spared = [*protected, *kept, *([Path(best)] if best is not None else [])]
         limit = self._total_limit
-        together(lambda: checkpoints.rotate(self.run_dir, limit, spared) if self.args.should_save else None)
+        run_on_all_ranks(lambda: checkpoints.rotate(self.run_dir, limit, spared) if self.args.should_save else None)
 
     def last_checkpoint(self) -> Path:
         """
@@ -193,8 +193,8 @@ class ResumableGRPOTrainer(GRPOTrainer):
         run_dir = self.run_dir
         # Trainer pushes what it has written, too, where it is not in its place yet
         with (
-            swapped(self.args, output_dir=str(folder.parent), push_to_hub=False),
-            swapped(self, is_writing_checkpoint=True),
+            temporarily_set(self.args, output_dir=str(folder.parent), push_to_hub=False),
+            temporarily_set(self, is_writing_checkpoint=True),
         ):
             super()._save_checkpoint(model, trial)
         best = self.state.best_model_checkpoint
@@ -209,14 +209,14 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def save_locally(self) -> None:
         """Saves model, tokenizer and settings to `output_dir`, without the push that `save_model` ends with."""
-        with swapped(self.args, push_to_hub=False):
+        with temporarily_set(self.args, push_to_hub=False):
             self.save_model()
         self._write_settings(self.run_dir)
 
     def _write_settings(self, folder: Path) -> None:
         """Writes the settings as they are, not as they are set while Trainer saves."""
         if self.args.should_save:
-            with swapped(self.args, save_total_limit=self._total_limit):
+            with temporarily_set(self.args, save_total_limit=self._total_limit):
                 torch.save(self.args, folder / TRAINING_ARGS_NAME)
 
     def _write_state(self, folder: Path) -> None:
@@ -254,7 +254,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             ValueError: If there is none, or it is incomplete or damaged, or was written with other settings.
         """
         run_dir = self.run_dir
-        together(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
+        run_on_all_ranks(lambda: checkpoints.recover(run_dir) if self.args.should_save else None)
         self._settings = run_settings(self.args, **self._facts())
         if not choice:
             return None
@@ -313,7 +313,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     def load_policy(self, checkpoint: Path) -> None:
         """Loads the policy of a checkpoint as Trainer loads the best one, in any layout; nothing else of it is loaded."""
-        with swapped(self.state, best_model_checkpoint=str(checkpoint)):
+        with temporarily_set(self.state, best_model_checkpoint=str(checkpoint)):
             self._load_best_model()
         self.weights.mend(checkpoint)
         self.weights.check(checkpoint)

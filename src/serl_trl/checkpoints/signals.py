@@ -43,7 +43,7 @@ class Interrupts:
             for number, handler in former.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def obey(self) -> None:
+    def raise_if_received(self) -> None:
         """
         Ends the program as the signal would have done, if there was one.
 

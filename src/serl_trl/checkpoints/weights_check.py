@@ -14,7 +14,7 @@ from safetensors import safe_open
 from transformers import PreTrainedModel, Trainer
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
-from ..runtime import together
+from ..runtime import run_on_all_ranks
 from . import checkpoint_files as checkpoints
 
 
@@ -96,7 +96,7 @@ class WeightsCheck:
                     "with, or start a new run from its model by from_pretrained."
                 )
 
-        together(check)
+        run_on_all_ranks(check)
 
     def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         model: Any = self.trainer.model

@@ -238,7 +238,11 @@ def print_plan(plan: Plan) -> None:
             line(what, readable(amount))
     print("A checkpoint on the disk")
     parts = checkpoint_bytes(model, setup, work)
-    line("together", readable(sum(parts.values())), ", ".join(f"{n} {readable(b)}" for n, b in parts.items() if b))
+    line(
+        "run_on_all_ranks",
+        readable(sum(parts.values())),
+        ", ".join(f"{n} {readable(b)}" for n, b in parts.items() if b),
+    )
     for note in plan.notes:
         print(f"note: {note}")
     for warning in warnings_of(plan):

@@ -42,7 +42,7 @@ from ..laboratory import solve
 from ..monitoring import ACTIONS, CollapseGuard, MetricsFileCallback, SummaryProgressCallback, check_action
 from ..prompts import prompts_of, put_to_policy
 from ..reports import drift_plot, instruction_table, learning_curves, page_or_warning, write_run_record
-from ..runtime import imported_object, together
+from ..runtime import imported_object, run_on_all_ranks
 from ..trainer import HubError, check_rendering, checked_datasets
 from . import plan as dry_run
 from . import publish as publishing
@@ -272,7 +272,7 @@ def run(job: Job) -> None:
     run_dir, is_main = Path(job.training_args.output_dir), trainer.is_world_process_zero()
     say = trainer.accelerator.print
 
-    together(lambda: begin_folder(job, checkpoint) if is_main else None)
+    run_on_all_ranks(lambda: begin_folder(job, checkpoint) if is_main else None)
     measurements = Measurements(trainer, job.script_args, job.measured)
     publishing.describe(trainer, job.script_args, measurements.num_held_out)
     if job.measured:

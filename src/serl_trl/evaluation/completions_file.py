@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
-from ..runtime import together
+from ..runtime import run_on_all_ranks
 from ..types import Prompt
 
 
@@ -42,7 +42,7 @@ class Records:
         self._head = settings | {"num_problems": len(prompts), "problems": hashlib.sha256(problems).hexdigest()[:16]}
         self._path = path if state.is_main_process else None
         self.rows: dict[tuple[str, int], dict[str, Any]] = {}
-        found = [together(self._open)]
+        found = [run_on_all_ranks(self._open)]
         self._keep(broadcast_object_list(found)[0])
 
     def has(self, mode: str, indices: Iterable[int]) -> bool:
@@ -52,7 +52,7 @@ class Records:
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Takes rows, the same on every process, and files them."""
         self._keep(rows)
-        together(lambda: self._append(rows))
+        run_on_all_ranks(lambda: self._append(rows))
 
     def _keep(self, rows: Iterable[dict[str, Any]]) -> None:
         self.rows |= {(row["mode"], row["index"]): row for row in rows}

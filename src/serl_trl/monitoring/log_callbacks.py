@@ -9,7 +9,7 @@ from typing import Any
 from transformers import ProgressCallback, TrainerCallback
 
 from ..evaluation import EvaluationReport
-from ..runtime import swapped, written_whole
+from ..runtime import temporarily_set, written_whole
 
 
 class EvaluationCallback(TrainerCallback):
@@ -53,7 +53,7 @@ class EvaluationCallback(TrainerCallback):
         model = self.trainer.model
         was_training = model.training
         model.eval()  # TRL files a log under the mode that the model is in
-        with swapped(self.trainer, log_completions=False):  # those of the step come with its own log
+        with temporarily_set(self.trainer, log_completions=False):  # those of the step come with its own log
             self.trainer.log(scores)
         model.train(was_training)
         control.should_log = should_log

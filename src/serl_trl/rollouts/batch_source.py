@@ -8,7 +8,7 @@ from typing import TypeAlias
 from accelerate.logging import get_logger
 
 from ..instructions import SelfInstructDataset, TooFewInstructionsError, drift_warning, read_instructions
-from ..runtime import isolated_random_state, model_mode, together
+from ..runtime import isolated_random_state, model_mode, run_on_all_ranks
 from ..types import Completion, Prompt, Rollout, Verdict
 from ..voting import DifficultyGate, Vote
 from .fill_batch import Batch, Group, fill_batch
@@ -67,8 +67,10 @@ class InstructionFeed:
             self.save()
         self.dataset.cursor.bind(num_groups)
         rounds = self.args.max_refill_rounds if self.args.is_refilled else 0
-        spare = max(self.dataset.cursor.position - 1, 0)
-        batch = fill_batch(num_groups, self.dataset.draw, self._roll_out, max_refill_rounds=rounds, spare=spare)
+        filler_index = max(self.dataset.cursor.position - 1, 0)
+        batch = fill_batch(
+            num_groups, self.dataset.draw, self._roll_out, max_refill_rounds=rounds, filler_index=filler_index
+        )
         for group in batch.candidates:
             if group.vote is not None:
                 self.dataset.record_vote(group.index, group.vote)
@@ -77,10 +79,10 @@ class InstructionFeed:
     def save(self) -> Path:
         """Files the iteration's instructions, as far as they are written and voted on."""
         path = self._path(self.dataset.iteration)
-        together(lambda: self.dataset.save(path) if self.policy.is_world_process_zero() else None)
+        run_on_all_ranks(lambda: self.dataset.save(path) if self.policy.is_world_process_zero() else None)
         return path
 
-    def recall(self) -> None:
+    def reload_past_iterations(self) -> None:
         """After a resume: reads the earlier iterations, which checkpoints do not hold, from their files."""
         if len(self.dataset.archive):
             return  # the run goes on where it stopped in this very process

@@ -49,7 +49,12 @@ RollOut: TypeAlias = Callable[[list[int]], tuple[list[Group], int]]
 
 
 def fill_batch(
-    num_groups: int, draw: Callable[[int], list[int]], roll_out: RollOut, *, max_refill_rounds: int, spare: int = 0
+    num_groups: int,
+    draw: Callable[[int], list[int]],
+    roll_out: RollOut,
+    *,
+    max_refill_rounds: int,
+    filler_index: int = 0,
 ) -> Batch:
     """
     Rolls out candidates until enough groups pass the gate, the queue has no more to give, or the rounds are used up.
@@ -67,7 +72,7 @@ def fill_batch(
             The groups of these instructions, and the number of completions generated for them.
         max_refill_rounds (`int`):
             Most rounds after the first.
-        spare (`int`, *optional*, defaults to `0`):
+        filler_index (`int`, *optional*, defaults to `0`):
             The instruction that makes up the batch where none can be drawn.
 
     Returns:
@@ -102,7 +107,7 @@ def fill_batch(
     candidates = sorted([*kept, *rejected], key=lambda group: group.index)
     fillers = [*rejected, *kept]
     if not fillers:
-        fillers, num_generated = roll_out([spare])
+        fillers, num_generated = roll_out([filler_index])
         num_rollouts += num_generated
     is_kept = spread(len(kept), num_groups)
     sources = iter(kept), iter(fillers[i % len(fillers)] for i in range(num_groups - len(kept)))

@@ -10,7 +10,7 @@ from trl.chat_template_utils import parse_response
 from trl.models import unwrap_model_for_generation
 
 from ..prompts import writing
-from ..runtime import isolated_random_state, share_of, swapped
+from ..runtime import isolated_random_state, share_of, temporarily_set
 from ..types import Completion, Prompt, Reply, Rollout
 from .policy import Policy
 
@@ -115,7 +115,7 @@ def greedy_sampling(policy: Policy) -> Iterator[None]:
     else:
         greedy = {"do_sample": False}
         kwargs = policy.generation_kwargs | greedy
-        with swapped(policy.generation_config, **greedy), swapped(policy, generation_kwargs=kwargs):
+        with temporarily_set(policy.generation_config, **greedy), temporarily_set(policy, generation_kwargs=kwargs):
             yield
 
 
@@ -130,11 +130,11 @@ def _sampling(
             engine = policy.vllm_generation
             kwargs = engine.generation_kwargs | {"presence_penalty": presence_penalty}
             length = {"max_completion_length": max_length}
-            stack.enter_context(swapped(engine, **sampling, **length, generation_kwargs=kwargs))
+            stack.enter_context(temporarily_set(engine, **sampling, **length, generation_kwargs=kwargs))
         else:
             sampling["max_new_tokens"] = max_length
-            stack.enter_context(swapped(policy.generation_config, **sampling))
-            stack.enter_context(swapped(policy, generation_kwargs=policy.generation_kwargs | sampling))
+            stack.enter_context(temporarily_set(policy.generation_config, **sampling))
+            stack.enter_context(temporarily_set(policy, generation_kwargs=policy.generation_kwargs | sampling))
         yield
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 
-from ..runtime import isolated_random_state, together
+from ..runtime import isolated_random_state, run_on_all_ranks
 from ..types import Completion, Prompt
 from ..voting import GroundTruthReward, MajorityVoteReward, Vote, WinnerMemory, reward_alignment, vote_metrics
 from .generate import rollouts, sampling_seed
@@ -228,7 +228,7 @@ def _ended_together(reward: Any) -> Any:
 
     @functools.wraps(reward)
     def rewards(*args: Any, **kwargs: Any) -> list[float | None]:
-        return together(lambda: reward(*args, **kwargs))
+        return run_on_all_ranks(lambda: reward(*args, **kwargs))
 
     rewards.__name__ = getattr(function, "__name__", type(function).__name__)
     return rewards

@@ -1,9 +1,9 @@
 """Files, random state, several processes: what any room may use."""
 
-from .distributed import share_of, shared_failure, together
+from .distributed import run_on_all_ranks, share_of, shared_failure
 from .files import Rows, column_of, field_of, imported_object, read_rows, written_whole
 from .random_state import isolated_random_state
-from .temporarily import model_mode, swapped
+from .temporarily import model_mode, temporarily_set
 
 
 __all__ = [
@@ -14,9 +14,9 @@ __all__ = [
     "isolated_random_state",
     "model_mode",
     "read_rows",
+    "run_on_all_ranks",
     "share_of",
     "shared_failure",
-    "swapped",
-    "together",
+    "temporarily_set",
     "written_whole",
 ]

@@ -20,7 +20,7 @@ _blocks = count()  # every process enters the same blocks, so that an error is l
 _LOST_CONNECTION = ("gloo", "NCCL", "onnection closed", "onnection reset")  # what errors of a broken group speak of
 
 
-def together(act: Callable[[], Result]) -> Result:
+def run_on_all_ranks(act: Callable[[], Result]) -> Result:
     """
     Runs something on every process, and waits until all have done it.
 
@@ -37,7 +37,7 @@ def together(act: Callable[[], Result]) -> Result:
     Example:
 
     ```python
-    >>> together(lambda: 1 + 1)
+    >>> run_on_all_ranks(lambda: 1 + 1)
     2
 
     ```

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @contextmanager
-def swapped(target: Any, **values: Any) -> Iterator[None]:
+def temporarily_set(target: Any, **values: Any) -> Iterator[None]:
     """Sets attributes for the length of a block."""
     before = {name: getattr(target, name) for name in values}
     try:

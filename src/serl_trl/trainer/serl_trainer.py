@@ -24,7 +24,7 @@ from ..rollouts import (
     policy_writing,
     sampling_seed,
 )
-from ..runtime import swapped
+from ..runtime import temporarily_set
 from ..types import Prompt
 from ..voting import DifficultyGate, GroundTruthReward, MajorityVoteReward
 from .advantages import ADVANTAGE_ESTIMATORS
@@ -315,7 +315,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
         is_training = self.model.training
         scale, share = self.gated_loss.scales(inputs) if is_training else (1.0, 1.0)
         beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
-        with swapped(self, beta=beta), self.gated_loss.entropy_scaled(share):
+        with temporarily_set(self, beta=beta), self.gated_loss.entropy_scaled(share):
             scaled = {**inputs, "advantages": inputs["advantages"] * scale}
             loss = super().compute_loss(model, scaled, return_outputs, num_items_in_batch)
         if is_training:

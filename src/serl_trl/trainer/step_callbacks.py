@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from ..rollouts import InstructionFeed
-from ..runtime import swapped
+from ..runtime import temporarily_set
 
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class RegenerationCallback(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         dataset = self.trainer.train_dataset
         if state.global_step > 0:
-            self.feed.recall()
+            self.feed.reload_past_iterations()
             self.feed.save()  # the file may lack what the checkpoint holds, and hold what came after it
         else:
             dataset.first_iteration = dataset.iteration + 1
@@ -86,7 +86,7 @@ def hold_empty_steps(optimizer: Any, is_empty: Callable[[], bool]) -> None:
     def asking_step(*args: Any, **kwargs: Any) -> Any:
         if not is_empty():
             return step(*args, **kwargs)
-        with swapped(optimizer, _optimizer_step=lambda group: None):
+        with temporarily_set(optimizer, _optimizer_step=lambda group: None):
             return step(*args, **kwargs)
 
     optimizer.step = asking_step
