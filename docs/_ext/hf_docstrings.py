@@ -2,8 +2,11 @@
 
 import re
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 
 ROOMS = (
@@ -84,7 +87,7 @@ def converted(lines: list[str], known: dict[str, str]) -> list[str]:
     return result
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Registers the conversion ahead of napoleon's."""
     known = public_names()
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -23,7 +23,9 @@ def default_of(field: dataclasses.Field) -> str:
         value = field.default
     else:
         return ""
-    return "`" + str(getattr(value, "value", value)).replace("|", "\\|") + "`" if value not in ("", [], ()) else "empty"
+    return (
+        "`" + str(getattr(value, "value", value)).replace("|", "\\|") + "`" if value not in ("", [], ()) else "empty"
+    )
 
 
 def help_of(field: dataclasses.Field) -> str:
@@ -40,7 +42,9 @@ def help_of(field: dataclasses.Field) -> str:
 def chosen_fields(kind: type, which: str) -> list[dataclasses.Field]:
     """`own`: what the class adds to its parents; `changed`: what it declares anew; `inherited`: the rest; `all`."""
     own = vars(kind).get("__annotations__", {})
-    of_parents = {field.name for base in kind.__mro__[1:] if dataclasses.is_dataclass(base) for field in dataclasses.fields(base)}
+    of_parents = {
+        field.name for base in kind.__mro__[1:] if dataclasses.is_dataclass(base) for field in dataclasses.fields(base)
+    }
     keep = {
         "own": lambda name: name in own and name not in of_parents,
         "changed": lambda name: name in own and name in of_parents,
@@ -54,7 +58,7 @@ class SettingsTable(SphinxDirective):
     """`settings-table:: MODULE:CLASS` with the option `fields`: own, changed, inherited or all."""
 
     required_arguments = 1
-    option_spec = {"fields": directives.unchanged}
+    option_spec: ClassVar = {"fields": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
         """The table's nodes."""
