@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "serl_trl"
 author = "The serl_trl authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "hf_docstrings", "settings_table"]
+smartquotes = False  # it makes a dash of the two in a flag
 exclude_patterns = ["_build"]
 
 html_theme = "pydata_sphinx_theme"
@@ -32,6 +33,7 @@ myst_enable_extensions = ["colon_fence"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_inherit_docstrings = False  # those of Transformers' callbacks say nothing of ours
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False

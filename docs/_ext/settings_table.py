@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -13,6 +14,10 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+
+_CODE = re.compile(r"(`[^`]+`)")
+_MARK = re.compile(r"[\\`*_\[\]|{}#~$]")
 
 
 def default_of(field: dataclasses.Field) -> str:
@@ -33,10 +38,10 @@ def help_of(field: dataclasses.Field) -> str:
     told = " ".join(str(field.metadata.get("help", "")).replace("%%", "%").split())
     choices = field.metadata.get("choices")
     listed = f" Choices: {', '.join(map(str, choices))}." if choices else ""
-    escaped = html.escape(told + listed, quote=False)
-    for character in "\\`*_[]|{}#~$":
-        escaped = escaped.replace(character, "\\" + character)
-    return escaped
+    pieces = _CODE.split(told + listed)
+    for i, piece in enumerate(pieces):
+        pieces[i] = piece.replace("|", "\\|") if i % 2 else _MARK.sub(r"\\\g<0>", html.escape(piece, quote=False))
+    return "".join(pieces)
 
 
 def chosen_fields(kind: type, which: str) -> list[dataclasses.Field]:

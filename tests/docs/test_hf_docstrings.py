@@ -35,14 +35,22 @@ def test_stars_and_bars_are_text_but_optional_stays_marked():
     assert converted("a * b | c, *optional*") == "a \\* b \\| c, *optional*"
 
 
-def test_a_doctest_stays_as_it_is_without_its_fence():
+def test_code_stays_as_it_is():
     text = "Example:\n\n```python\n>>> f(`*`) | 1\n'[`Vote`]'\n\n```\nThen `x`."
-    assert converted(text) == "\n**Example.**\n\n\n\n>>> f(`*`) | 1\n'[`Vote`]'\n\n\nThen ``x``."
+    block = ".. code-block:: pycon\n\n    >>> f(`*`) | 1\n    '[`Vote`]'\n    \n\nThen ``x``."
+    assert converted(text).endswith(block)
+    assert ".. code-block:: python\n\n    a * b\n" in converted("```python\na * b\n```")
+    assert converted(">>> f(`*`)\n'`'\n\n`x`") == ">>> f(`*`)\n'`'\n\n``x``"
 
 
 def test_an_error_and_a_single_letter_are_no_markup():
     assert converted("Raises:\n    `ValueError`: If not.") == "Raises:\n    ValueError: If not."
     assert converted("    num (`int`): N.") == "    num (``int``): \\N."
+
+
+def test_a_formula_is_shown_as_code():
+    assert converted(r"F1 is \\( 2 \ell / m \\) of it.") == r"F1 is ``2 \ell / m`` of it."
+    assert converted(r"F1 is \( 2 \ell / m \).") == r"F1 is ``2 \ell / m``."
 
 
 def test_every_public_name_has_one_place():
