@@ -1,4 +1,4 @@
-"""Which instructions a request shows: seeds, drawn without replacement, and instructions of earlier iterations."""
+"""Which instructions a request shows: seeds dealt like cards, and instructions written in earlier iterations."""
 
 import random
 from collections import deque
@@ -8,7 +8,7 @@ from typing import Any
 
 class SeedDeck:
     """
-    Draws seeds without replacement: each is drawn once before one is drawn again, over all calls, and none twice in a call.
+    Deals seeds so that each comes once before one comes again, in however many calls, and none twice in one hand.
 
     It lives as long as the run: an iteration that shows few seeds goes on where the last one stopped.
 
