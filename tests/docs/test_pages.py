@@ -140,3 +140,20 @@ def known_flags():
 def test_flags_exist(path, known_flags):
     named = set(re.findall(r"(?<!\w)--([a-z]\w*_\w+)(?![\w-])", path.read_text(encoding="utf-8")))
     assert named - known_flags - OF_OTHERS == set()
+
+
+def test_every_room_has_a_page_that_the_index_lists():
+    index = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
+    rooms = {path.parent.name for path in (ROOT / "src/serl_trl").glob("*/__init__.py")} | {"types"}
+    listed = set(re.findall(r"^api/(\w+)$", index, re.MULTILINE))
+    assert listed == rooms - {"cli"}
+    for room in listed:
+        page = (ROOT / f"docs/reference/api/{room}.md").read_text(encoding="utf-8")
+        assert f".. automodule:: serl_trl.{room}\n" in page
+
+
+def test_the_index_names_what_the_package_exports():
+    import serl_trl
+
+    table = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
+    assert {name for name in serl_trl.__all__ if f"`{name}`" not in table} == set()
