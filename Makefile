@@ -6,14 +6,14 @@ PIP := $(BIN)/$(PIP_INSTALL) constraints.txt
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-slow test-vllm test-deepspeed check bench trl-range clean
+.PHONY: demo test test-slow test-vllm test-deepspeed check docs docs-links bench trl-range clean
 
 # PyTorch comes first and by its tested version: an unpinned one may be a CUDA build of several GB.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(PIP) --upgrade pip
 	$(PIP) torch
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev,docs]'
 	touch $@
 
 demo: .venv/installed
@@ -56,10 +56,23 @@ test-deepspeed: .venv-deepspeed/installed
 check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python .ci/prose_width.py
+	$(MAKE) docs
+
+# A warning is an error: of a link that leads nowhere, of a docstring that cannot be read. Nothing is kept from the build
+# before, whose pages would not be checked again.
+docs: .venv/installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env -b html docs docs/_build/html
+
+# The links to other sites, which no build opens.
+docs-links:
+	@grep --recursive --only-matching --no-filename --extended-regexp 'https?://[^][ )>"`,]+[^][ )>"`,.]' --include='*.md' \
+		--exclude-dir=_build README.md CONTRIBUTING.md CHANGELOG.md docs | sort --unique
 
 bench: .venv/installed
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv .venv-vllm .venv-deepspeed build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-deepspeed build dist docs/_build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ Engine: TypeAlias = Callable[[Sequence[Prompt], Sampling], list[Generated]]  # o
 
 class TransformersEngine:
     """
-    Completions by Transformers' `generate`, without a trace: mode and random states are as they were afterwards.
+    Completions by Transformers' `generate`. The model's mode and the random states are restored afterwards.
 
     Args:
         model ([`~transformers.PreTrainedModel`]): A causal LM, not wrapped for distributed training.

@@ -30,8 +30,8 @@ class CollapseGuard(TrainerCallback):
     Every `probe_every` optimiser steps the policy answers the same few prompts ([`Probes`], drawn from the seeds);
     these answers and the votes of each step are read for signs ([`CollapseSigns`]), whatever is logged and whenever. A
     sign is a warning with its evidence, and a line in `collapse.json` in the run folder. The checkpoint that the guard
-    would go back to is kept beyond `save_total_limit` until a later one is known to be healthy. Healthy training has
-    made none in our runs, 9 of 10 collapses did in time, and a fall within three looks is seen late
+    would go back to is kept beyond `save_total_limit` until a later one is known to be healthy. In our
+    runs healthy training gave no sign, 9 of 10 collapses gave one in time, and a fall within three looks was seen late
     (docs/lab-notes.md). A warning is no proof: read completions.
 
     Args:

@@ -36,18 +36,18 @@ class CollapseLimits:
 
     Args:
         abandoned (`float`, *optional*, defaults to `0.02`):
-            Share of the probes that give up an answer they were settled on ([`~serl_trl.monitoring.probes.Probes`]), beyond the lowest so far
-            and 1.25 times this limit, added up from look to look, from 0 to twice the limit (a cumulative sum, Page 1954); read
-            where a quarter of the probes are settled.
+            Limit of a cumulative sum (Page 1954). Each look adds the share of the probes that give up an answer they
+            were settled on ([`~serl_trl.monitoring.probes.Probes`]), less the lowest share so far and 1.25 times this
+            limit. The sum lies between 0 and twice the limit. It is read where a quarter of the probes are settled.
         excess_flips (`float`, *optional*, defaults to `0.15`):
-            Share of the prompts met again whose winner has changed, beyond the share of votes that did not go to the winner:
-            votes that are sure and change all the same. Averaged over `smoothing_steps`.
+            Share of the prompts met again whose winner has changed, less the share of votes that did not go to the
+            winner. It is high where votes are sure and change all the same. Averaged over `smoothing_steps`.
         top_answer (`float`, *optional*, defaults to `0.25`):
             Share of the probes that have one and the same answer, beyond what it was at first.
         no_answer (`float`, *optional*, defaults to `0.5`):
             Share of the probes' completions without an answer, beyond what it was at first.
         length_ratio (`float`, *optional*, defaults to `4.0`):
-            Mean length of the probes' completions, in units of the first, or the first in units of it.
+            Mean length of the probes' completions over that of the first look, or the inverse, whichever is larger.
         frac_kept (`float`, *optional*, defaults to `0.02`):
             Share of groups that the gate lets through, at most, averaged over `smoothing_steps`.
         smoothing_steps (`int`, *optional*, defaults to `4`): Optimiser steps that noisy values are averaged over.
@@ -64,7 +64,7 @@ class CollapseLimits:
     @classmethod
     def for_probes(cls, num_probes: int) -> "CollapseLimits":
         """
-        The defaults, but for `abandoned` at least what two and a half of so many probes are.
+        The defaults, with an `abandoned` of at least 2.5 probes, as a share of `num_probes`.
 
         Example:
 
@@ -89,13 +89,13 @@ class CollapseSigns:
     """
     Reads what was seen at the steps of a run, one after another, for signs of collapse.
 
-    Training that goes well makes votes more unanimous, too: vote share up, entropy and different answers down is no sign by
-    itself. It is one when prompts that stay the same ([`~serl_trl.monitoring.probes.Probes`], or training prompts met again) get other
-    answers meanwhile, however sure the votes are. Where nobody probes, only training prompts and the gate are read.
+    Training that goes well makes votes more unanimous, too. A vote share that rises, or entropy and the number of different
+    answers that fall, is therefore no sign by itself. It is a sign when the same prompts get other answers meanwhile
+    ([`~serl_trl.monitoring.probes.Probes`], or training prompts met again), however sure the votes are. Without probes only
+    training prompts and the gate are read.
 
-    A row holds the metrics of a step or of a look; rows of a log that averages over steps can be read, too, but say
-    later and less. Rows with nothing to read (scores of an evaluation, the end of a run) are passed over and count as
-    no step.
+    A row holds the metrics of a step or of a look. Rows of a log that averages over steps can be read, too; they show signs
+    later and fewer of them. Rows without such metrics (scores of an evaluation, the end of a run) count as no step.
 
     Args:
         limits ([`CollapseLimits`], *optional*): When a sign is one.
