@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from accelerate import PartialState
-
+from .named_files import accelerate_config_file
 from .plan_sizes import SHARDINGS
 
 
@@ -23,7 +20,9 @@ class PlanArguments:
     )
     plan_for: str | None = field(
         default=None,
-        metadata={"help": "Plan for the processes and the sharding of this configuration of accelerate."},
+        metadata={
+            "help": "Plan for the processes and the sharding of this configuration of accelerate, a file or a name."
+        },
     )
     plan_processes: int | None = field(
         default=None, metadata={"help": "Plan for this many processes instead of those of --plan_for."}
@@ -57,11 +56,10 @@ class Launch:
 
     @classmethod
     def of_file(cls, path: str) -> "Launch":
-        """As a YAML file for `accelerate launch` has it."""
-        if not Path(path).is_file():
-            raise ValueError(
-                f"There is no file {path}; give a configuration of accelerate (accelerate_configs/*.yaml)."
-            )
+        """As a YAML file for `accelerate launch` has it; `path` may be the name of one that comes with serl_trl."""
+        import yaml
+
+        path = accelerate_config_file(path, "--plan_for")
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         if not isinstance(settings, dict) or "distributed_type" not in settings:
             raise ValueError(f"{path} has no 'distributed_type'; give a configuration of accelerate.")
@@ -78,6 +76,8 @@ class Launch:
     @classmethod
     def present(cls) -> "Launch":
         """As accelerate has started this process."""
+        from accelerate import PartialState
+
         number, origin = PartialState().num_processes, "The configuration of accelerate"
         if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
             elsewhere = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
@@ -123,6 +123,8 @@ def device_bytes(plan_args: PlanArguments, training_args: Any, num_processes: in
     """Memory of a device; of a CPU a process has its part."""
     if plan_args.plan_device_gb is not None:
         return plan_args.plan_device_gb * 1e9
+    import torch
+
     if torch.cuda.is_available() and not training_args.use_cpu:
         return float(torch.cuda.get_device_properties(0).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / num_processes

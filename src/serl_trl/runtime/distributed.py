@@ -5,12 +5,10 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TypeVar
 
-import torch.distributed as dist
-from accelerate import PartialState
-from accelerate.utils import gather_object
-
 
 Result = TypeVar("Result")
+
+# PyTorch and accelerate are imported inside the functions: a command that only reads files starts without them.
 
 _blocks = count()  # every process enters the same blocks, so that an error is looked for under that of its own
 _LOST_CONNECTION = ("gloo", "NCCL", "onnection closed", "onnection reset")  # what errors of a broken group speak of
@@ -38,6 +36,8 @@ def together(act: Callable[[], Result]) -> Result:
 
     ```
     """
+    from accelerate.utils import gather_object
+
     error = None
     try:
         result = act()
@@ -62,6 +62,8 @@ def shared_failure() -> Iterator[None]:
     Raises:
         RuntimeError: In the place of a lost connection: the error of the process that was the first to fail.
     """
+    import torch.distributed as dist
+
     if not dist.is_initialized() or dist.get_world_size() == 1:
         yield
         return
@@ -85,10 +87,14 @@ def shared_failure() -> Iterator[None]:
 
 
 def _message(error: Exception) -> str:
+    from accelerate import PartialState
+
     return f"Process {PartialState().process_index} failed with {type(error).__name__}: {error}"
 
 
 def _is_lost_connection(error: Exception) -> bool:
+    import torch.distributed as dist
+
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in _LOST_CONNECTION)
     )
