@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from .named_files import accelerate_config_file
-from .plan_sizes import SHARDINGS
 
 
 @dataclass
@@ -88,6 +87,8 @@ class Launch:
 
 
 def _known(sharding: str, origin: str) -> str:
+    from .plan_sizes import SHARDINGS  # late, as PyTorch and accelerate are: `serl-trl plan --help` needs no plan
+
     if sharding not in SHARDINGS:
         raise ValueError(f"{origin} has the sharding {sharding}; a plan knows {', '.join(SHARDINGS)}.")
     return sharding
