@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..runtime import Rows, column_of, read_rows
-from ..types import Completion
+from ..types import Completion, completion_text
 
 
 PROMPT_FIELDS = ("prompt", "problem", "question")
@@ -77,9 +77,11 @@ def _prompt_of(row: Mapping[str, Any]) -> Any:
 def _completion(value: Any, path: str, place: str) -> Completion:
     if value is None or isinstance(value, str):
         return value or ""
-    if isinstance(value, list) and all(isinstance(message, Mapping) for message in value):
-        return value
-    raise _no_completion(value, path, place, "give text, or a list of messages")
+    try:
+        completion_text(value)
+    except (TypeError, AttributeError):  # no list of messages, or content that is no text
+        raise _no_completion(value, path, place, "give text, or a list of messages") from None
+    return value
 
 
 def _no_completion(value: Any, path: str, place: str, remedy: str) -> ValueError:

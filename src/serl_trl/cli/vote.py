@@ -20,9 +20,9 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..answers import ANSWER_TYPES, extract_answer, is_equivalent
 from ..runtime import written_whole
@@ -31,6 +31,9 @@ from ..voting import Vote, majority_vote
 from .completion_groups import Group, read_groups
 from .dataset_files import check_output_file, push, store
 
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 PUSHED_FILE = "votes.parquet"  # where rows are kept that are pushed, if no --output_file says where
 PROGRESS_EVERY = 1000  # groups
@@ -101,10 +104,22 @@ def voted(groups: list[Group], answer_type: str, min_share: float, summary: Summ
             yield row
 
 
-def write_lines(rows: Iterator[dict[str, Any]], file: IO[str]) -> None:
+def write_lines(rows: Iterable[dict[str, Any]], file: IO[str]) -> None:
     """Writes rows as JSON Lines."""
     for row in rows:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def dataset_of(rows: Iterable[dict[str, Any]]) -> "Dataset":
+    """Rows as a dataset; raises a ValueError if some prompts are texts and some messages: Arrow has one type a column."""
+    from datasets import Dataset  # late: JSON Lines need no Arrow
+
+    try:
+        return Dataset.from_list(list(rows))
+    except TypeError as error:  # of Arrow
+        raise ValueError(
+            f"The rows do not go into one table ({str(error).splitlines()[0]}); write them to a .jsonl file."
+        ) from None
 
 
 def read(path: str) -> list[Group]:
@@ -147,19 +162,18 @@ def main(flags: list[str]) -> None:
             raise ValueError(f"--min_share is {args.min_share}; it is a share, between 0 and 1.")
         if output_file:
             check_output_file(output_file)
-        rows = voted(read(args.file), args.answer_type, args.min_share, summary)
+        rows: Iterable[dict[str, Any]] = voted(read(args.file), args.answer_type, args.min_share, summary)
+        if args.push_to_hub:
+            rows = list(rows)  # read twice
         if output_file is None:
             write_lines(rows, sys.stdout)
-        elif output_file.endswith(".jsonl") and not args.push_to_hub:
+        elif output_file.endswith(".jsonl"):  # not by the datasets library, which rounds shares
             with written_whole(output_file) as temporary, temporary.open("w", encoding="utf-8") as file:
                 write_lines(rows, file)
         else:
-            from datasets import Dataset  # late: JSON Lines need no Arrow
-
-            dataset = Dataset.from_list(list(rows))
-            store(dataset, output_file)
-            if args.push_to_hub:
-                push(dataset, args.push_to_hub, output_file)
+            store(dataset_of(rows), output_file)
+        if args.push_to_hub:
+            push(dataset_of(rows), args.push_to_hub, output_file)
     except BrokenPipeError:
         raise  # nobody reads the rows, which is no error
     except (ValueError, OSError) as error:
