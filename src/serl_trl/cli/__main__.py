@@ -31,7 +31,7 @@ def usage() -> str:
 
 
 def main(flags: list[str] | None = None) -> None:
-    """Runs the command that the first flag names with the rest of the flags; ends quietly where nobody reads its output."""
+    """Runs the command that the first flag names with the others; ends quietly where nobody reads its output."""
     try:
         run(sys.argv[1:] if flags is None else flags)
         sys.stdout.flush()

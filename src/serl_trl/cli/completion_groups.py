@@ -34,8 +34,8 @@ def read_groups(path: str) -> list[Group]:
     """
     The groups of a JSON Lines or Parquet file, in the order of their first rows.
 
-    Either every row holds a list `completions` and is a group, or every row holds one of `COMPLETION_FIELDS`, and rows of the
-    same prompt make a group, also if they lie apart.
+    Either every row holds a list `completions` and is a group, or every row holds one of `COMPLETION_FIELDS`, and rows
+    of the same prompt make a group, also if they lie apart.
 
     Args:
         path (`str`): The file. All of it is read into memory.

@@ -3,9 +3,9 @@
     serl-trl doctor
     serl-trl doctor --use_vllm --push_to_hub --output_dir runs/mine      a run of that kind
 
-It looks at the versions of packages against those this release was tested with, devices and bfloat16, the range of vLLM
-that TRL takes, the login at the Hugging Face Hub, free disk and write permission. With HF_HUB_OFFLINE=1 it asks nothing
-of the network.
+It looks at versions of packages against those this release was tested with, devices and bfloat16, the range of vLLM
+that TRL takes, the login at the Hugging Face Hub, free disk and write permission. With HF_HUB_OFFLINE=1 it asks
+nothing of the network.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CPU_FLAGS = ("amx_bf16", "amx_tile", "avx512_bf16", "avx512f", "avx2")
 
 
 class Finding(NamedTuple):
-    """What one look found: `"ok"`, a `"note"`, or a `"fail"`, which would stop a run; the remedy is part of the text."""
+    """What one look found: `"ok"`, a `"note"`, or a `"fail"`, which would stop a run. The text holds the remedy."""
 
     status: str
     text: str

@@ -21,8 +21,8 @@ def launch(command: str, config: str, flags: list[str], parser: ArgumentParser) 
         parser (`ArgumentParser`): That of the command.
 
     Raises:
-        ValueError: If there is no such configuration, accelerate has started this process already, or neither the command nor
-            accelerate knows a flag.
+        ValueError: If there is no such configuration, accelerate has started this process already, or neither the
+            command nor accelerate knows a flag.
         SystemExit: With the exit code of the processes, if it is not 0; they have said why.
     """
     from accelerate.commands.launch import launch_command, launch_command_parser
@@ -35,7 +35,7 @@ def launch(command: str, config: str, flags: list[str], parser: ArgumentParser) 
         )
     ours, others = shared_out(flags, parser)
     launcher = launch_command_parser()
-    launcher.error = _unknown_flag  # type: ignore[method-assign]
+    launcher.error = _unknown_flag
     settings = launcher.parse_args(["--config_file", path, *others, "--quiet", "-m", "serl_trl.cli", command, *ours])
     try:
         launch_command(settings)

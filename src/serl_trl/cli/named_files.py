@@ -1,4 +1,4 @@
-"""Files that come with serl_trl, by name: `--config tiny_cpu`, `--accelerate_config multi_gpu`; and names of built-in models."""
+"""Files that come with serl_trl, by name (`--config tiny_cpu`), and the names of built-in models."""
 
 from pathlib import Path
 

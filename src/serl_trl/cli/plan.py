@@ -2,8 +2,8 @@ r"""Prints what a run would do and need, before anything is downloaded, trained 
 
     serl-trl plan                                                          the built-in laboratory
     serl-trl plan --config llama3.2_3b --seed_file prompts.jsonl --plan_for deepspeed_zero3 --plan_device_gb 48
-    serl-trl plan --model_name_or_path Qwen/Qwen2.5-7B-Instruct --seed_file prompts.jsonl --use_peft --plan_processes 8 \
-        --plan_device_gb 80
+    serl-trl plan --model_name_or_path Qwen/Qwen2.5-7B-Instruct --seed_file prompts.jsonl --use_peft \
+        --plan_processes 8 --plan_device_gb 80
 
 It takes the flags of `serl-trl train` and those below; `serl-trl train --dry_run` does the same. It prints steps,
 rollouts, tokens, memory of a process in each phase, communication and the size of a checkpoint, then warnings with
@@ -34,7 +34,7 @@ from .plan_work import ACCEPTED, WorkPlan
 from .train_inputs import check_num_votes, load_seeds, load_template, source_of
 
 
-# sizes of models that the recipes name, for use without the Hub
+# sizes of models that the configurations name, for use without the Hub
 ARCHITECTURES = Path(__file__).parent / "architectures.json"
 PAPER_PROMPT_TOKENS = 1024
 

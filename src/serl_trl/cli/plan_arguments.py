@@ -38,7 +38,7 @@ class PlanArguments:
     def __post_init__(self):
         given = [name for name, value in vars(self).items() if name != "dry_run" and value is not None]
         if given and not self.dry_run:
-            raise ValueError(f"--{given[0]} is for a plan only; add --dry_run.")
+            raise ValueError(f"--{given[0]} is for a plan only; add --dry_run, or take `serl-trl plan`.")
         for name in ("plan_processes", "plan_device_gb", "plan_prompt_tokens"):
             value = getattr(self, name)
             if value is not None and value <= 0:

@@ -1,7 +1,7 @@
-"""`--help` of the commands whose parsers need TRL's trainer: our arguments, without importing PyTorch, in well under a second.
+"""`--help` of the commands whose parsers need TRL's trainer: our arguments, without importing PyTorch.
 
-Arguments of a command are read from its dataclass. Those of `SeRLConfig` and the descriptions of commands are in modules
-that import PyTorch, so they are read from the source text. `--help_all` has the real parser list everything.
+Arguments of a command are read from its dataclass. Those of `SeRLConfig` and the descriptions of commands are in
+modules that import PyTorch, so they are read from the source text. `--help_all` has the real parser list everything.
 """
 
 import ast
@@ -30,7 +30,7 @@ class Argument(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Where a command's help comes from: modules of this room with a dataclass each, and classes in files that are only read."""
+    """Where a command's help comes from: modules of this room with a dataclass each, and classes that are only read."""
 
     module: str
     dataclasses: tuple[tuple[str, str], ...]
@@ -99,7 +99,7 @@ def source_arguments(path: Path, name: str) -> list[Argument]:
     """
     The arguments that a dataclass in a file adds or changes, read without importing it.
 
-    Each must be written as `name: type = field(default=..., metadata={"help": "..."})`; a test holds this against the class.
+    Each must be written as `name: type = field(default=..., metadata={"help": "..."})`; a test compares with the class.
 
     Raises:
         ValueError: If the file has no such class.

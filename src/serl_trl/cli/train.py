@@ -1,21 +1,21 @@
 r"""Trains a language model to reason better on prompts without labels.
 
-    serl-trl train                                              the built-in laboratory, on a CPU; `serl-trl demo` is the same
-    serl-trl train --seed 1 --learning_rate 1e-4                the same with other settings
+    serl-trl train                                      the built-in laboratory, on a CPU, as `serl-trl demo`
+    serl-trl train --seed 1 --learning_rate 1e-4        the same with other settings
     serl-trl train --config smollm2_cpu --seed_file prompts.jsonl
     serl-trl train --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct --dataset_name openai/gsm8k --dataset_config main \
         --output_dir runs/gsm8k
     serl-trl train --config qwen2.5_7b --seed_file prompts.jsonl --accelerate_config deepspeed_zero3 --num_processes 4
-    serl-trl plan --config qwen2.5_7b --seed_file prompts.jsonl              what it would do and need
+    serl-trl plan --config qwen2.5_7b --seed_file prompts.jsonl         what it would do and need
 
-Settings come from flags and from a YAML file (`--config FILE`, or the NAME of one that comes with serl_trl); flags take
-precedence. Without `--config` and `--model_name_or_path` it is tiny_cpu. `--accelerate_config FILE|NAME` starts several
-processes as accelerate does; flags that training does not know, such as `--num_processes 4`, then go to accelerate.
-`accelerate launch recipes/serl_math.py` is the same command as a script.
+Settings come from flags and from a YAML file (`--config FILE`, or the NAME of one that comes with serl_trl); flags
+take precedence. Without `--config` and `--model_name_or_path` it is tiny_cpu. `--accelerate_config FILE|NAME` starts
+several processes as accelerate does. Flags that training does not know, such as `--num_processes 4`, then go to
+accelerate. `accelerate launch recipes/serl_math.py` is the same command as a script.
 
 The run folder (`--output_dir`) gets the model, its card, run.json, instructions/iteration_N.jsonl, metrics.jsonl,
-evaluation.json, held_out_before.jsonl and _after.jsonl, learning_curves.png, drift.png, and report.html, which shows all
-of it; with `--push_to_hub` everything goes to the Hub (`--hub_model_id USER/NAME`).
+evaluation.json, held_out_before.jsonl and _after.jsonl, learning_curves.png, drift.png, and report.html, which shows
+all of it; with `--push_to_hub` everything goes to the Hub (`--hub_model_id USER/NAME`).
 """
 
 import json

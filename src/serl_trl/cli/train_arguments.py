@@ -1,4 +1,4 @@
-"""The arguments of `serl-trl train` that are ours and not the trainer's; no PyTorch here, so that `--help` is quick."""
+"""Our arguments of `serl-trl train`, besides the trainer's; no PyTorch here, so that `--help` is quick."""
 
 from dataclasses import dataclass, field
 
@@ -29,10 +29,10 @@ class SeRLScriptArguments(ScriptArguments):
     prompt_template: str | None = field(
         default=None,
         metadata={
-            "help": "Name of a template that comes with serl_trl (smollm2_prompt), or YAML file with the keys 'user' (a text with {instruction}), 'system' and 'examples' (a list of "
-            "'instruction' and 'response', shown as earlier turns), 'continues_list' (true: new prompts are asked for by an "
-            "unfinished list as plain text). Default: the bare prompt as a user message, or as plain text if the "
-            "tokenizer has no chat template."
+            "help": "YAML file with the keys 'user' (a text with {instruction}), 'system' and 'examples' (a list of "
+            "'instruction' and 'response', shown as earlier turns), 'continues_list' (true: new prompts are asked for "
+            "by an unfinished list as plain text); or the name smollm2_prompt. Default: the bare prompt as a user "
+            "message, or as plain text if the tokenizer has no chat template."
         },
     )
     filters: list[str] = field(

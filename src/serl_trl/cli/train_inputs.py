@@ -1,4 +1,4 @@
-"""What recipes work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
+"""What commands work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
 
 import importlib.util
 import os
@@ -34,11 +34,11 @@ def check_num_votes(script_args: Any, training_args: Any) -> None:
 
 
 def check_eval_strategy(training_args: Any) -> None:
-    """Raises a ValueError where TRL's own evaluation is asked for: it needs an eval_dataset, and recipes measure by themselves."""
+    """Raises a ValueError where TRL's own evaluation is asked for: it needs an eval_dataset, and commands measure by themselves."""
     strategy = str(training_args.eval_strategy.value)
     if strategy != "no":
         raise ValueError(
-            f"--eval_strategy {strategy} evaluates on an eval_dataset, which recipes have none of; leave it out, and measure with "
+            f"--eval_strategy {strategy} evaluates on an eval_dataset, which commands have none of; leave it out, and measure with "
             "--eval_file and --eval_every of `serl-trl train`."
         )
 

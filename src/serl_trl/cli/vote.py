@@ -111,7 +111,7 @@ def write_lines(rows: Iterable[dict[str, Any]], file: IO[str]) -> None:
 
 
 def dataset_of(rows: Iterable[dict[str, Any]]) -> "Dataset":
-    """Rows as a dataset; raises a ValueError if some prompts are texts and some messages: Arrow has one type a column."""
+    """Rows as a dataset; raises a ValueError where they do not go into one table, for texts and messages mixed."""
     from datasets import Dataset  # late: JSON Lines need no Arrow
 
     try:

@@ -1,4 +1,4 @@
-"""The arguments of `serl-trl write` that are ours and not the trainer's; no PyTorch here, so that `--help` is quick."""
+"""Our arguments of `serl-trl write`, besides the trainer's; no PyTorch here, so that `--help` is quick."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
