@@ -172,7 +172,7 @@ def main(flags: list[str]) -> None:
                 write_lines(rows, file)
         else:
             store(dataset_of(rows), output_file)
-        if args.push_to_hub:
+        if args.push_to_hub and output_file:
             push(dataset_of(rows), args.push_to_hub, output_file)
     except BrokenPipeError:
         raise  # nobody reads the rows, which is no error
