@@ -17,7 +17,7 @@ export TOKENIZERS_PARALLELISM := false
 	touch $@
 
 demo: .venv/installed
-	$(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no recipes/serl_math.py
+	$(BIN)/serl-trl demo
 
 test: .venv/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from .answers import extract_answer, is_equivalent
-from .voting import GroundTruthReward, MajorityVoteReward, Vote, majority_vote
-
 
 if TYPE_CHECKING:
+    from .answers import extract_answer, is_equivalent
     from .instructions import SelfInstructDataset
     from .trainer import SeRLConfig, SeRLTrainer
+    from .voting import GroundTruthReward, MajorityVoteReward, Vote, majority_vote
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,13 +21,23 @@ __all__ = [
     "is_equivalent",
     "majority_vote",
 ]
-_LAZY = {"SelfInstructDataset": "instructions", "SeRLConfig": "trainer", "SeRLTrainer": "trainer"}
+_ROOMS = {
+    "GroundTruthReward": "voting",
+    "MajorityVoteReward": "voting",
+    "SeRLConfig": "trainer",
+    "SeRLTrainer": "trainer",
+    "SelfInstructDataset": "instructions",
+    "Vote": "voting",
+    "extract_answer": "answers",
+    "is_equivalent": "answers",
+    "majority_vote": "voting",
+}
 
 
 def __getattr__(name: str):
-    """Imports what needs TRL only when it is asked for, so that a vote costs no start-up time."""
-    if name not in _LAZY:
+    """Imports a room only when one of its names is asked for: a vote starts without TRL, `serl-trl --help` without a vote."""
+    if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)

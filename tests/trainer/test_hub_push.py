@@ -1,7 +1,6 @@
 """Pushes to a Hub that answers over HTTP, by huggingface_hub's own client; see hub_server.py and hub_client.py."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_server import TOKEN, USER, HubServer, front_matter
+from hub_client_runs import hub_environment
+from hub_server import USER, HubServer, front_matter
 
 
 FAILURES = {
@@ -29,11 +29,7 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
     with HubServer() as server:
         server.failures = dict(FAILURES)
-        environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        environment |= {"HF_ENDPOINT": server.url, "HF_TOKEN": TOKEN, "HF_HOME": str(folder / "home")}
-        environment |= {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        environment |= {"NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        environment = hub_environment(server, folder)
         command = [sys.executable, str(Path(__file__).parents[1] / "scripts" / "hub_client.py"), str(folder)]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
         assert result.returncode == 0, result.stderr[-3000:]

@@ -13,7 +13,6 @@ it would change.
 import argparse
 import importlib
 import sys
-from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -21,28 +20,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..answers import ANSWER_TYPES, AnswerType
-from ..runtime import column_of, read_rows
 from ..voting import ExtractionReport, extraction_report
+from .completion_groups import read_groups
 
 
-COMPLETION_FIELDS = ("completion", "response", "text")
-PROMPT_FIELDS = ("prompt", "problem", "question")
 SHOWN_CHARS = 300
 
 
 def groups_of(path: str) -> list[list[Any]]:
-    """The groups of completions in a file."""
-    rows = read_rows(path, ("completions", *COMPLETION_FIELDS))
-    if all(isinstance(row, dict) and row.get("completions") for row in rows):
-        return [list(row["completions"]) for row in rows]
-    completions = [
-        row.get(name) for row in rows for name in COMPLETION_FIELDS if isinstance(row, dict) and name in row
-    ]
-    if len(completions) != len(rows):
-        column_of(rows, ("completions", *COMPLETION_FIELDS), path)  # says what is wrong
-    prompts = [str(next((row[name] for name in PROMPT_FIELDS if name in row), "")) for row in rows]
-    pairs = sorted(zip(prompts, range(len(rows)), strict=True))  # rows of a prompt may lie apart
-    return [[completions[i] or "" for _, i in run] for _, run in groupby(pairs, key=lambda pair: pair[0])]
+    """The groups of completions in a file, in the order of their prompts' texts."""
+    groups = sorted(read_groups(path), key=lambda group: "" if group.prompt is None else str(group.prompt))
+    return [list(group.completions) for group in groups]
 
 
 def answer_type_of(name: str) -> AnswerType:
@@ -89,7 +77,9 @@ def print_report(report: ExtractionReport, num_shown: int, console: Console) -> 
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="serl-trl check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", help="JSON Lines or Parquet file of completions")
     parser.add_argument(
         "--answer_type", default="math", help=f"{', '.join(ANSWER_TYPES)} or MODULE:NAME; default: math"

@@ -23,10 +23,7 @@ from .. import GroundTruthReward, MajorityVoteReward
 from ..answers import ANSWER_TYPES
 from ..runtime import column_of, read_rows
 from ..voting import JudgeReward, reward_alignment
-
-
-PROMPT_FIELDS = ("prompt", "problem", "question")
-COMPLETION_FIELDS = ("completion", "response", "text")
+from .completion_groups import COMPLETION_FIELDS, PROMPT_FIELDS
 
 
 def read_completions(path: str) -> tuple[list[Any], list[Any], list[str]]:
@@ -77,7 +74,9 @@ def print_comparison(rewards: dict[str, list[float | None]], num_groups: int, co
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="serl-trl compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", help="JSON Lines or Parquet file of completions with their true answers")
     parser.add_argument("--answer_type", default="math", choices=list(ANSWER_TYPES), help="default: math")
     parser.add_argument("--judge", help="a model to judge each completion")

@@ -2,7 +2,7 @@
 
     serl-trl evaluate --models tiny                                    the built-in model on held-out word problems
     serl-trl evaluate --models Qwen/Qwen2.5-0.5B-Instruct runs/mine --datasets math_500 gsm8k=gsm8k_test.jsonl mine.jsonl
-    accelerate launch -m serl_trl.cli evaluate --models runs/mine --datasets mmlu_pro --num_samples 0
+    serl-trl evaluate --models runs/mine --datasets mmlu_pro --num_samples 0 --accelerate_config multi_gpu
     serl-trl evaluate --models Qwen/Qwen2.5-7B-Instruct --datasets math_500 --use_vllm true
 
 A test set is a name (math_500, math_hard, asdiv, college_math, tabmwp, gsm8k, svamp, mmlu_pro), NAME=FILE, or a JSON Lines or
@@ -10,13 +10,12 @@ Parquet file with the fields 'problem' (or 'prompt', 'question') and 'answer'. T
 results.csv, and for each model and test set a file with all completions. The same command again goes on where it was.
 """
 
-import contextlib
 import csv
 import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ from accelerate import PartialState
 from rich.console import Console
 from trl import TrlParser
 
-from ..answers import ANSWER_TYPES
 from ..evaluation import (
-    BENCHMARKS,
     Engine,
     EvaluationReport,
     Problems,
@@ -40,69 +37,10 @@ from ..evaluation import (
 from ..laboratory import CHECKPOINT, word_problems
 from ..prompts import put_to_policy
 from ..runtime import written_whole
-from .train_inputs import MODEL_ALIASES, check_standalone, load_standalone, load_template, use_cores
-
-
-@dataclass
-class EvaluationArguments:
-    """What is measured on what, and how."""
-
-    models: list[str] = field(
-        metadata={"help": f"Ids on the Hub, folders of models or adapters, or {' and '.join(MODEL_ALIASES)}."}
-    )
-    datasets: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": f"Test sets: {', '.join(BENCHMARKS)}, NAME=FILE with the fields of that set, or a file. Default: "
-            "held-out problems of the laboratory."
-        },
-    )
-    output_dir: str = field(default="runs/evaluation", metadata={"help": "Folder of results and completions."})
-    num_problems: int | None = field(
-        default=None, metadata={"help": "Only the first so many of each set. Default: all (laboratory: 512)."}
-    )
-    num_samples: int = field(default=16, metadata={"help": "Samples of each problem; 0: greedy only."})
-    temperature: float = field(default=1.0, metadata={"help": "Of the samples (paper: 1)."})
-    top_p: float = field(default=0.95, metadata={"help": "Of the samples (paper: 0.95)."})
-    max_new_tokens: int = field(default=1024, metadata={"help": "Longest completion (paper: 1024)."})
-    batch_size: int = field(
-        default=64, metadata={"help": "Completions generated at a time, by each process; with vLLM take thousands."}
-    )
-    answer_type: str = field(
-        default="math",
-        metadata={"help": "What the answers of a file are; named sets know.", "choices": list(ANSWER_TYPES)},
-    )
-    prompt_template: str | None = field(
-        default=None,
-        metadata={
-            "help": "As in serl_math.py: YAML file with 'user', 'system', 'examples'. Default: the bare problem."
-        },
-    )
-    chat_template_kwargs: dict | str | None = field(
-        default=None,
-        metadata={
-            "help": "Arguments of the chat template as JSON, such as '{\"enable_thinking\": false}': those of the training."
-        },
-    )
-    seed: int = field(default=0, metadata={"help": "Of the samples."})
-    dtype: str | None = field(default=None, metadata={"help": "Of the weights: float32, bfloat16. Default: as saved."})
-    use_vllm: bool = field(default=False, metadata={"help": "Whether vLLM generates, in a single process."})
-    vllm_tensor_parallel_size: int = field(default=1, metadata={"help": "GPUs that vLLM spreads a model over."})
-    vllm_gpu_memory_utilization: float = field(default=0.9, metadata={"help": "Share of a GPU that vLLM takes."})
-
-    def __post_init__(self):
-        with contextlib.suppress(ValueError, TypeError):
-            self.chat_template_kwargs = json.loads(self.chat_template_kwargs)  # type: ignore[arg-type]
-        if self.chat_template_kwargs is not None and not isinstance(self.chat_template_kwargs, dict):
-            raise ValueError(
-                f"--chat_template_kwargs {self.chat_template_kwargs} is no JSON object; give one such as "
-                "'{\"enable_thinking\": false}'."
-            )
-
-    @property
-    def template_kwargs(self) -> dict[str, Any]:
-        """Arguments of the chat template."""
-        return self.chat_template_kwargs if isinstance(self.chat_template_kwargs, dict) else {}
+from .evaluate_arguments import EvaluationArguments
+from .launch import launch
+from .named_files import taken, with_config_file
+from .train_inputs import check_standalone, load_standalone, load_template, use_cores
 
 
 @dataclass(frozen=True)
@@ -200,22 +138,36 @@ def store(results: list[Result], args: EvaluationArguments) -> None:
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
+    kinds: Any = EvaluationArguments
+    parser = TrlParser(kinds, prog="serl-trl evaluate", description=__doc__)
+    try:
+        accelerate_config, flags = taken("--accelerate_config", flags)
+        flags = with_config_file(flags)
+        if "--help_all" in flags:
+            parser.print_help()
+            return
+        if accelerate_config is not None:
+            launch("evaluate", accelerate_config, flags, parser)
+            return
+        (args,) = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        run(args)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+
+
+def run(args: EvaluationArguments) -> None:
+    """Measures every model on every set, stores results as they come, and prints a table for each set."""
     is_on_cpu = not torch.accelerator.is_available()
     state = PartialState(cpu=is_on_cpu)  # without being told, it would not see that there are several processes
     if is_on_cpu:
         use_cores(state.num_processes)
     results: list[Result] = []
-    kinds: Any = EvaluationArguments
-    try:
-        (args,) = TrlParser(kinds, description=__doc__).parse_args_and_config(flags, fail_with_unknown_args=True)
-        sets = load_sets(args)
-        for model in args.models:
-            for result in measured(model, sets, args):
-                results.append(result)
-                if state.is_main_process:
-                    store(results, args)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    sets = load_sets(args)
+    for model in args.models:
+        for result in measured(model, sets, args):
+            results.append(result)
+            if state.is_main_process:
+                store(results, args)
     if state.is_main_process:
         for name in dict.fromkeys(result.dataset for result in results):
             reports = {result.model: result.report for result in results if result.dataset == name}

@@ -1,4 +1,4 @@
-"""What serl_math.py measures a policy on: labelled problems that training never sees, before it, meanwhile and after."""
+"""What `serl-trl train` measures a policy on: labelled problems that training never sees, before it, meanwhile and after."""
 
 import time
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def load_measured(
     The labelled sets, as the policy is asked: first, if there is one, that of the run's own domain, then those that are watched.
 
     Args:
-        script_args: The settings of the recipe.
+        script_args: The settings of the command.
         template ([`PromptTemplate`], *optional*): How problems that are texts are put to the policy.
         seeds (`Sequence`, *optional*): The prompts of the run. Where they are messages, texts are asked as they are.
 
@@ -58,7 +58,7 @@ class Measurements:
 
     Args:
         trainer ([`SeRLTrainer`]): The trainer of the policy.
-        script_args: The settings of the recipe.
+        script_args: The settings of the command.
         sets (`list[Problems]`): What is measured on, from [`load_measured`].
     """
 

@@ -1,6 +1,17 @@
-"""`--dry_run`: what a run would do and need, printed before anything is downloaded, trained or written."""
+r"""Prints what a run would do and need, before anything is downloaded, trained or written.
+
+    serl-trl plan                                                          the built-in laboratory
+    serl-trl plan --config llama3.2_3b --seed_file prompts.jsonl --plan_for deepspeed_zero3 --plan_device_gb 48
+    serl-trl plan --model_name_or_path Qwen/Qwen2.5-7B-Instruct --seed_file prompts.jsonl --use_peft \
+        --plan_processes 8 --plan_device_gb 80
+
+It takes the flags of `serl-trl train` and those below; `serl-trl train --dry_run` does the same. It prints steps,
+rollouts, tokens, memory of a process in each phase, communication and the size of a checkpoint, then warnings with
+remedies.
+"""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +34,7 @@ from .plan_work import ACCEPTED, WorkPlan
 from .train_inputs import check_num_votes, load_seeds, load_template, source_of
 
 
-# sizes of models that the recipes name, for use without the Hub
+# sizes of models that the configurations name, for use without the Hub
 ARCHITECTURES = Path(__file__).parent / "architectures.json"
 PAPER_PROMPT_TOKENS = 1024
 
@@ -249,8 +260,19 @@ def print_plan(plan: Plan) -> None:
         print(f"warning: {warning}")
 
 
-def main(plan_args: PlanArguments, script_args: Any, training_args: Any, model_args: ModelConfig) -> None:
+def show_plan(plan_args: PlanArguments, script_args: Any, training_args: Any, model_args: ModelConfig) -> None:
     """Prints the plan, on one process."""
     plan = make_plan(script_args, training_args, model_args, plan_args)
     if PartialState().is_main_process:
         print_plan(plan)
+
+
+def main(flags: list[str]) -> None:
+    """`serl-trl plan`: the flags of `serl-trl train`, as a dry run."""
+    from .train import main as train  # which imports this module
+
+    train([*flags, "--dry_run", "true"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from accelerate import PartialState
-
-from .plan_sizes import SHARDINGS
+from .named_files import accelerate_config_file
 
 
 @dataclass
@@ -23,7 +19,9 @@ class PlanArguments:
     )
     plan_for: str | None = field(
         default=None,
-        metadata={"help": "Plan for the processes and the sharding of this configuration of accelerate."},
+        metadata={
+            "help": "Plan for the processes and the sharding of this configuration of accelerate, a file or a name."
+        },
     )
     plan_processes: int | None = field(
         default=None, metadata={"help": "Plan for this many processes instead of those of --plan_for."}
@@ -40,7 +38,7 @@ class PlanArguments:
     def __post_init__(self):
         given = [name for name, value in vars(self).items() if name != "dry_run" and value is not None]
         if given and not self.dry_run:
-            raise ValueError(f"--{given[0]} is for a plan only; add --dry_run.")
+            raise ValueError(f"--{given[0]} is for a plan only; add --dry_run, or take `serl-trl plan`.")
         for name in ("plan_processes", "plan_device_gb", "plan_prompt_tokens"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -57,11 +55,10 @@ class Launch:
 
     @classmethod
     def of_file(cls, path: str) -> "Launch":
-        """As a YAML file for `accelerate launch` has it."""
-        if not Path(path).is_file():
-            raise ValueError(
-                f"There is no file {path}; give a configuration of accelerate (accelerate_configs/*.yaml)."
-            )
+        """As a YAML file for `accelerate launch` has it; `path` may be the name of one that comes with serl_trl."""
+        import yaml
+
+        path = accelerate_config_file(path, "--plan_for")
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         if not isinstance(settings, dict) or "distributed_type" not in settings:
             raise ValueError(f"{path} has no 'distributed_type'; give a configuration of accelerate.")
@@ -78,6 +75,8 @@ class Launch:
     @classmethod
     def present(cls) -> "Launch":
         """As accelerate has started this process."""
+        from accelerate import PartialState
+
         number, origin = PartialState().num_processes, "The configuration of accelerate"
         if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
             elsewhere = os.environ.get("ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE", "none") != "none"
@@ -88,6 +87,8 @@ class Launch:
 
 
 def _known(sharding: str, origin: str) -> str:
+    from .plan_sizes import SHARDINGS  # late, as PyTorch and accelerate are: `serl-trl plan --help` needs no plan
+
     if sharding not in SHARDINGS:
         raise ValueError(f"{origin} has the sharding {sharding}; a plan knows {', '.join(SHARDINGS)}.")
     return sharding
@@ -123,6 +124,8 @@ def device_bytes(plan_args: PlanArguments, training_args: Any, num_processes: in
     """Memory of a device; of a CPU a process has its part."""
     if plan_args.plan_device_gb is not None:
         return plan_args.plan_device_gb * 1e9
+    import torch
+
     if torch.cuda.is_available() and not training_args.use_cpu:
         return float(torch.cuda.get_device_properties(0).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / num_processes

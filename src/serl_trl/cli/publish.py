@@ -1,4 +1,4 @@
-"""What a recipe does with a trained model: tells its card where things come from, merges an adapter, pushes."""
+"""What a command does with a trained model: tells its card where things come from, merges an adapter, pushes."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ..trainer import HubError, check_quantization
 
 
 def describe(trainer: SeRLTrainer, script_args: Any, num_held_out: int) -> None:
-    """Tells the model card what was given to the recipe: names of files and datasets, no paths."""
+    """Tells the model card what was given to the command: names of files and datasets, no paths."""
     facts = trainer.card_facts
     if script_args.dataset_name:
         facts.seed_dataset = script_args.dataset_name

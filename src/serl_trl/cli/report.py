@@ -2,20 +2,22 @@
 
     serl-trl report runs/tiny
 
-recipes/serl_math.py ends with it. Here it is drawn anew, or of a run that was killed or still goes on.
+`serl-trl train` ends with it. Here it is drawn anew, or of a run that was killed or still goes on.
 """
 
 import argparse
 import sys
 
-from ..reports import write_page
-
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="serl-trl report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run_dir", help="the --output_dir of a run")
     args = parser.parse_args(flags)
+    from ..reports import write_page  # late: it imports Matplotlib and more
+
     try:
         print(write_page(args.run_dir))
     except (ValueError, OSError) as error:

@@ -1,53 +1,57 @@
-"""Trains a language model to reason better on prompts without labels.
+r"""Trains a language model to reason better on prompts without labels.
 
-    accelerate launch recipes/serl_math.py                                  the built-in laboratory, on a CPU
-    accelerate launch recipes/serl_math.py --seed 1 --learning_rate 1e-4    the same with other settings
-    accelerate launch recipes/serl_math.py --config recipes/configs/smollm2_cpu.yaml --seed_file prompts.jsonl
-    accelerate launch recipes/serl_math.py --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct \
-        --dataset_name openai/gsm8k --dataset_config main --output_dir runs/gsm8k
-    python recipes/serl_math.py --config recipes/configs/llama3.2_3b.yaml --seed_file prompts.jsonl --dry_run \
-        --plan_for accelerate_configs/deepspeed_zero3.yaml --plan_device_gb 48    what it would do and need
+    serl-trl train                                      the built-in laboratory, on a CPU, as `serl-trl demo`
+    serl-trl train --seed 1 --learning_rate 1e-4        the same with other settings
+    serl-trl train --config smollm2_cpu --seed_file prompts.jsonl
+    serl-trl train --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct --dataset_name openai/gsm8k --dataset_config main \
+        --output_dir runs/gsm8k
+    serl-trl train --config qwen2.5_7b --seed_file prompts.jsonl --accelerate_config deepspeed_zero3 --num_processes 4
+    serl-trl plan --config qwen2.5_7b --seed_file prompts.jsonl         what it would do and need
 
-Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
-`--model_name_or_path` the file is recipes/configs/tiny_cpu.yaml. The run folder (`--output_dir`) gets the model, its
-card, run.json, instructions/iteration_N.jsonl, metrics.jsonl, evaluation.json, held_out_before.jsonl and _after.jsonl,
-learning_curves.png, drift.png, and report.html, which shows all of it; with `--push_to_hub` everything goes to the Hub
-(`--hub_model_id USER/NAME`).
+Settings come from flags and from a YAML file (`--config FILE`, or the NAME of one that comes with serl_trl); flags
+take precedence. Without `--config` and `--model_name_or_path` it is tiny_cpu. `--accelerate_config FILE|NAME` starts
+several processes as accelerate does. Flags that training does not know, such as `--num_processes 4`, then go to
+accelerate. `accelerate launch recipes/serl_math.py` is the same command as a script.
+
+The run folder (`--output_dir`) gets the model, its card, run.json, instructions/iteration_N.jsonl, metrics.jsonl,
+evaluation.json, held_out_before.jsonl and _after.jsonl, learning_curves.png, drift.png, and report.html, which shows
+all of it; with `--push_to_hub` everything goes to the Hub (`--hub_model_id USER/NAME`).
 """
 
 import json
 import logging
-import random
-import re
 import sys
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from accelerate import PartialState
 from datasets import Dataset
 from rich.console import Console
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
-from trl import ModelConfig, ScriptArguments, TrlParser, get_peft_config, get_quantization_config
+from trl import ModelConfig, TrlParser, get_peft_config, get_quantization_config
 
-from .. import GroundTruthReward, MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
-from ..answers import ANSWER_TYPES, answer_kind
+from .. import SelfInstructDataset, SeRLConfig, SeRLTrainer
 from ..checkpoints import complete_checkpoints
 from ..evaluation import Problems
 from ..instructions import TooFewInstructionsError, check_filters
 from ..laboratory import solve
-from ..monitoring import ACTIONS, CollapseGuard, MetricsFileCallback, SummaryProgressCallback, check_action
+from ..monitoring import CollapseGuard, MetricsFileCallback, SummaryProgressCallback, check_action
 from ..prompts import prompts_of, put_to_policy
 from ..reports import drift_plot, instruction_table, learning_curves, page_or_warning, write_run_record
 from ..runtime import imported_object, run_on_all_ranks
 from ..trainer import HubError, check_rendering, checked_datasets
-from . import plan as dry_run
 from . import publish as publishing
+from .launch import launch
 from .measure import Measurements, load_measured
+from .named_files import CONFIGS, taken, with_config_file
+from .plan import show_plan
 from .plan_arguments import PlanArguments, planned
+from .train_arguments import SeRLScriptArguments
 from .train_inputs import (
     check_eval_strategy,
     check_num_votes,
@@ -58,167 +62,12 @@ from .train_inputs import (
     source_of,
     use_cores,
 )
+from .train_rewards import REWARDS
 
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_CONFIG = Path(__file__).parent / "configs" / "tiny_cpu.yaml"
-
-
-@dataclass
-class SeRLScriptArguments(ScriptArguments):
-    """Where prompts come from, how they are put to the model, and what is measured."""
-
-    seed_file: str | None = field(
-        default=None,
-        metadata={
-            "help": "JSON Lines file of unlabelled prompts, each line with a field 'prompt', 'problem' or 'question'. "
-            "Without it and without --dataset_name the prompts are the laboratory's word problems."
-        },
-    )
-    num_seeds: int | None = field(
-        default=None,
-        metadata={"help": "Use only this many prompts, drawn with --seed. Default: all (laboratory: 200)."},
-    )
-    prompt_template: str | None = field(
-        default=None,
-        metadata={
-            "help": "YAML file with the keys 'user' (a text with {instruction}), 'system' and 'examples' (a list of "
-            "'instruction' and 'response', shown as earlier turns), 'continues_list' (true: new prompts are asked for by an "
-            "unfinished list as plain text). Default: the bare prompt as a user message, or as plain text if the "
-            "tokenizer has no chat template."
-        },
-    )
-    filters: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Further filters of written prompts, each MODULE:NAME of an object with a name and a call."},
-    )
-    eval_file: str | None = field(
-        default=None,
-        metadata={
-            "help": "JSON Lines file of problems with a field 'answer', for the tables before and after; training never "
-            "sees it. Default: held-out word problems in the laboratory, else nothing is measured."
-        },
-    )
-    num_eval_problems: int = field(default=512, metadata={"help": "Problems in the tables before and after."})
-    num_eval_samples: int = field(default=16, metadata={"help": "Samples per problem there (the k of maj@k)."})
-    watched_sets: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Further labelled sets, of another domain for example, to see what is forgotten: names, NAME=FILE or files, "
-            "as for --datasets of evaluate.py."
-        },
-    )
-    eval_every: int = field(
-        default=0,
-        metadata={
-            "help": "Also measure some problems of each set every so many optimiser steps; 0: only as iterations end."
-        },
-    )
-    num_interim_problems: int = field(
-        default=128, metadata={"help": "Problems of each set that are measured while training; 0: none."}
-    )
-    eval_batch_size: int = field(default=256, metadata={"help": "Completions generated at a time while measuring."})
-    answer_type: str = field(
-        default="math",
-        metadata={
-            "help": "What answers are: 'math' (expressions), 'number', 'choice' (a letter from A to J) or 'text'.",
-            "choices": list(ANSWER_TYPES),
-        },
-    )
-    reward_funcs: list[str] = field(
-        default_factory=lambda: ["vote"],
-        metadata={
-            "help": "Rewards: 'vote' (majority vote, no labels), 'truth' (column 'answer'), and the control arms "
-            "'coin_flip' and 'box' (1 for any boxed answer). Weigh several with --reward_weights; the gate reads the "
-            "vote even at weight 0."
-        },
-    )
-    num_votes: int | None = field(
-        default=None,
-        metadata={"help": "Completions that vote on each prompt; those beyond --num_generations are not trained on."},
-    )
-    soft_votes: bool = field(
-        default=False,
-        metadata={"help": "Whether the reward of a vote is the share of the completion's own answer, not 1 or 0."},
-    )
-    collapse_guard: str = field(
-        default="warn",
-        metadata={
-            "help": "What happens when the votes look as if they collapse, judged without labels: 'warn', 'stop', 'restore' (stop, "
-            "and go back to the last checkpoint without a sign), or 'off'.",
-            "choices": ["off", *ACTIONS],
-        },
-    )
-    num_probes: int = field(
-        default=128, metadata={"help": "Seeds that the policy answers again and again for it, one greedy answer each."}
-    )
-    probe_every: int = field(default=5, metadata={"help": "Optimiser steps between two of these looks."})
-    merge_adapter: bool = field(
-        default=False,
-        metadata={
-            "help": "Whether to save (and push) the adapter of --use_peft merged into its base, too, as OUTPUT_DIR-merged."
-        },
-    )
-
-    def __post_init__(self):
-        if self.seed_file and self.dataset_name:
-            raise ValueError(
-                f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
-            )
-        answer_kind(self.answer_type)  # raises if there is no such type
-        unknown = set(self.reward_funcs) - set(REWARDS)
-        if unknown:
-            raise ValueError(f"--reward_funcs has {', '.join(sorted(unknown))}; choose from {', '.join(REWARDS)}.")
-        if (self.num_votes is not None or self.soft_votes) and "vote" not in self.reward_funcs:
-            raise ValueError(
-                "--num_votes and --soft_votes are about the reward 'vote', which --reward_funcs lacks; add it."
-            )
-
-
-# Rewards -----------------------------------------------------------------------------------------------------------
-
-
-class CoinFlip:
-    """A control arm: a reward that knows nothing. Its state goes into checkpoints."""
-
-    __name__ = "coin_flip_reward"
-
-    def __init__(self, seed: int, script_args: SeRLScriptArguments) -> None:
-        self.rng = random.Random(seed + PartialState().process_index)
-
-    def __call__(self, completions: list, **kwargs: Any) -> list[float]:
-        return [float(self.rng.random() < 0.5) for _ in completions]
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rng": self.rng.getstate()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        version, numbers, gauss = state["rng"]
-        self.rng.setstate((version, tuple(numbers), gauss))
-
-
-def box(seed: int, script_args: SeRLScriptArguments) -> Any:
-    """A control arm: a reward for the form alone."""
-
-    def box_reward(completions: list, **kwargs: Any) -> list[float]:
-        texts = [c if isinstance(c, str) else c[-1]["content"] for c in completions]
-        return [float(re.search(r"\\boxed\{[^{}]+\}", text) is not None) for text in texts]
-
-    return box_reward
-
-
-REWARDS = {
-    "vote": lambda seed, script_args: MajorityVoteReward(
-        script_args.answer_type, num_votes=script_args.num_votes, soft=script_args.soft_votes
-    ),
-    "truth": lambda seed, script_args: GroundTruthReward(script_args.answer_type),
-    "coin_flip": CoinFlip,
-    "box": box,
-}
-
-
-# The job -----------------------------------------------------------------------------------------------------------
+DEFAULT_CONFIG = CONFIGS / "tiny_cpu.yaml"
 
 
 @dataclass
@@ -366,21 +215,29 @@ def build_trainer(job: Job) -> SeRLTrainer:
 
 def main(flags: list[str]) -> None:
     """Parses flags and YAML, and ends with one line if something is wrong with what the user gave."""
-    if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
-        flags = ["--config", str(DEFAULT_CONFIG), *flags]
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\.")  # of its own use by TRL
     if not sys.stderr.isatty():
         disable_progress_bar()  # those of loading; a file would keep every stage of them
     try:
+        accelerate_config, flags = taken("--accelerate_config", flags)
+        flags = with_config_file(flags, DEFAULT_CONFIG.stem)
         kinds: Any = (SeRLScriptArguments, planned(SeRLConfig, flags), ModelConfig, PlanArguments)
-        parser = TrlParser(kinds, description=__doc__)
+        parser = TrlParser(kinds, prog="serl-trl train", description=__doc__)
+        if "--help_all" in flags:
+            parser.print_help()
+            return
+        if accelerate_config is not None:
+            launch("train", accelerate_config, flags, parser)
+            return
         *settings, plan_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
         if plan_args.dry_run:
-            dry_run.main(plan_args, *settings)
+            show_plan(plan_args, *settings)
             return
         job = set_up(*settings)
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
+    except yaml.YAMLError as error:
+        sys.exit(f"error: --config is not YAML: {' '.join(str(error).split())}")
     try:
         run(job)
     except (TooFewInstructionsError, HubError) as error:

@@ -1,4 +1,4 @@
-"""What recipes work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
+"""What commands work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
 
 import importlib.util
 import os
@@ -16,9 +16,7 @@ from ..laboratory import CHECKPOINT, word_problems
 from ..prompts import PROMPT_FIELDS, PromptTemplate, instruction_text, prompts_of_rows, put_to_policy
 from ..runtime import Rows, read_rows
 from ..trainer import check_rendering, check_vllm
-
-
-MODEL_ALIASES = ("tiny", "smollm2")
+from .named_files import MODEL_ALIASES, template_file
 
 
 def use_cores(num_processes: int) -> None:
@@ -36,12 +34,12 @@ def check_num_votes(script_args: Any, training_args: Any) -> None:
 
 
 def check_eval_strategy(training_args: Any) -> None:
-    """Raises a ValueError where TRL's own evaluation is asked for: it needs an eval_dataset, and recipes measure by themselves."""
+    """Raises a ValueError where TRL's own evaluation is asked for: it needs an eval_dataset, and commands measure by themselves."""
     strategy = str(training_args.eval_strategy.value)
     if strategy != "no":
         raise ValueError(
-            f"--eval_strategy {strategy} evaluates on an eval_dataset, which recipes have none of; leave it out, and measure with "
-            "--eval_file and --eval_every of serl_math.py."
+            f"--eval_strategy {strategy} evaluates on an eval_dataset, which commands have none of; leave it out, and measure with "
+            "--eval_file and --eval_every of `serl-trl train`."
         )
 
 
@@ -101,8 +99,7 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
     """The prompt template of a YAML file, or the default for this tokenizer."""
     if path is None:
         return PromptTemplate() if tokenizer.chat_template else None
-    if not Path(path).is_file():
-        raise ValueError(f"There is no prompt template {path}; give a YAML file with a key 'user'.")
+    path = template_file(path)
     try:
         return PromptTemplate(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     except (TypeError, yaml.YAMLError) as error:

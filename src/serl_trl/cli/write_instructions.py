@@ -1,88 +1,41 @@
-"""Has a language model write problems and label them by majority vote, without training: a pseudo-labelled dataset.
+r"""Has a language model write problems and label them by majority vote, without training: a pseudo-labelled dataset.
 
-    serl-trl write                                the built-in model, on a CPU
-    accelerate launch -m serl_trl.cli write --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct \
-        --seed_file prompts.jsonl --num_instructions 5000 --num_rounds 3 --output_file problems.parquet
-    ... --min_vote_share 0.5 --max_vote_share 1 --push_to_hub me/pseudo-gsm8k
+    serl-trl write                                                  the built-in model, on a CPU
+    serl-trl write --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct --seed_file prompts.jsonl --num_instructions 5000 \
+        --num_rounds 3 --output_file problems.parquet --accelerate_config multi_gpu --num_processes 2
+    serl-trl write --min_vote_share 0.5 --max_vote_share 1 --push_to_hub me/pseudo-gsm8k
 
-Settings come from flags and from a YAML file (`--config FILE`, with flags taking precedence). Without `--config` and
-`--model_name_or_path` the file is recipes/configs/generate_tiny_cpu.yaml. A row has the problem (`text`), what the model
-is asked (`prompt`), the label (`answer`) with its vote share (`share`), and where it comes from; docs/how-to.md lists all.
+Settings come from flags and from a YAML file (`--config FILE`, or the NAME of one that comes with serl_trl); flags take
+precedence. Without `--config` and `--model_name_or_path` it is generate_tiny_cpu. A row has the problem (`text`), what the
+model is asked (`prompt`), the label (`answer`) with its vote share (`share`), and where it comes from; docs/how-to.md
+lists all.
 """
 
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+import yaml
 from datasets import Dataset
-from trl import ModelConfig, ScriptArguments, TrlParser, get_quantization_config
+from trl import ModelConfig, TrlParser, get_quantization_config
 
 from .. import MajorityVoteReward, SelfInstructDataset, SeRLConfig, SeRLTrainer
-from ..answers import answer_kind
 from ..instructions import TooFewInstructionsError, drift_warning
 from ..rollouts import written_replies
-from ..runtime import imported_object, written_whole
+from ..runtime import imported_object
 from ..trainer import checked_datasets
 from ..types import Prompt, Verdict
 from ..voting import Vote
-from .train import SeRLScriptArguments
+from .dataset_files import push, store
+from .launch import launch
+from .named_files import CONFIGS, taken, with_config_file
 from .train_inputs import check_eval_strategy, load_model, load_seeds, load_template, load_tokenizer, source_of
+from .write_arguments import GenerationArguments
 
 
-DEFAULT_CONFIG = Path(__file__).parent / "configs" / "generate_tiny_cpu.yaml"
-FORMATS = (".jsonl", ".parquet")
-
-
-def _as_in_training(name: str) -> Any:
-    """A flag of serl_math.py, with its default and its help."""
-    flag = SeRLScriptArguments.__dataclass_fields__[name]
-    return field(default=flag.default, metadata=dict(flag.metadata))
-
-
-@dataclass
-class GenerationArguments(ScriptArguments):
-    """Where prompts come from, what is written, and where it goes."""
-
-    seed_file: str | None = _as_in_training("seed_file")
-    num_seeds: int | None = _as_in_training("num_seeds")
-    prompt_template: str | None = _as_in_training("prompt_template")
-    answer_type: str = _as_in_training("answer_type")
-    filters: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Further filters, each MODULE:NAME of an object with a name and a call; see docs/how-to.md."
-        },
-    )
-    output_file: str = field(
-        default="pseudo_labels.jsonl",
-        metadata={"help": "The dataset: a .jsonl or a .parquet file, which must not exist."},
-    )
-    num_rounds: int = field(
-        default=1,
-        metadata={
-            "help": "Rounds of num_instructions each; from the second on, problems of earlier rounds are shown too."
-        },
-    )
-    all_rows: bool = field(
-        default=False,
-        metadata={"help": "Whether what was rejected is in the dataset too, with is_kept false and the reason."},
-    )
-    reward_funcs: ClassVar[tuple[str, ...]] = ("vote",)  # what load_seeds wants to know
-
-    def __post_init__(self):
-        if self.seed_file and self.dataset_name:
-            raise ValueError(
-                f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
-            )
-        answer_kind(self.answer_type)  # raises if there is no such type
-        if Path(self.output_file).suffix not in FORMATS:
-            raise ValueError(f"--output_file {self.output_file} must end in {' or '.join(FORMATS)}.")
-        if Path(self.output_file).exists():
-            raise ValueError(f"--output_file {self.output_file} exists; remove it, or choose another name.")
-        if self.num_rounds < 1:
-            raise ValueError(f"--num_rounds is {self.num_rounds}; write at least 1 round.")
+DEFAULT_CONFIG = CONFIGS / "generate_tiny_cpu.yaml"
 
 
 @dataclass
@@ -155,48 +108,40 @@ def write_and_label(trainer: SeRLTrainer, script_args: Any) -> Dataset:
     return dataset.to_dataset()
 
 
-def store(dataset: Dataset, script_args: Any) -> Dataset:
-    """Writes the rows that are wanted to the file, all at once or not at all."""
-    if not script_args.all_rows:
-        is_kept = dataset["is_kept"]
-        dataset = dataset.select([i for i in range(len(dataset)) if is_kept[i]])
-    path = Path(script_args.output_file)
-    with written_whole(path) as temporary:
-        if path.suffix == ".parquet":
-            dataset.to_parquet(temporary)
-        else:
-            dataset.to_json(temporary, force_ascii=False)
-    return dataset
-
-
-def push(dataset: Dataset, repository: str, path: str) -> None:
-    """Pushes the dataset; whatever goes wrong, the file is there."""
-    try:
-        dataset.push_to_hub(repository)
-    except Exception as error:  # the Hub's client raises a dozen kinds
-        raise ValueError(
-            f"--push_to_hub {repository} failed ({type(error).__name__}: {(str(error).splitlines() or [''])[0]}). The "
-            f"dataset is in {path}; log in with `hf auth login` and push it from there."
-        ) from None
+def chosen(dataset: Dataset, *, all_rows: bool) -> Dataset:
+    """The rows that are wanted: those that were kept, or all."""
+    if all_rows:
+        return dataset
+    is_kept = dataset["is_kept"]
+    return dataset.select([i for i in range(len(dataset)) if is_kept[i]])
 
 
 def main(flags: list[str]) -> None:
     """Parses flags and YAML, and ends with one line if something is wrong with what the user gave."""
-    kinds: Any = (GenerationArguments, GenerationConfig, ModelConfig)
-    parser = TrlParser(kinds, description=__doc__)
-    if not any(flag.split("=")[0] in ("--config", "--model_name_or_path") for flag in flags):
-        flags = ["--config", str(DEFAULT_CONFIG), *flags]
     try:
+        accelerate_config, flags = taken("--accelerate_config", flags)
+        flags = with_config_file(flags, DEFAULT_CONFIG.stem)
+        kinds: Any = (GenerationArguments, GenerationConfig, ModelConfig)
+        parser = TrlParser(kinds, prog="serl-trl write", description=__doc__)
+        if "--help_all" in flags:
+            parser.print_help()
+            return
+        if accelerate_config is not None:
+            launch("write", accelerate_config, flags, parser)
+            return
         script_args, args, model_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
         trainer = set_up(script_args, args, model_args)
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
+    except yaml.YAMLError as error:
+        sys.exit(f"error: --config is not YAML: {' '.join(str(error).split())}")
     try:
         dataset = write_and_label(trainer, script_args)
     except TooFewInstructionsError as error:
         sys.exit(f"error: {error}")
     if trainer.is_world_process_zero():
-        dataset = store(dataset, script_args)
+        dataset = chosen(dataset, all_rows=script_args.all_rows)
+        store(dataset, script_args.output_file)
         print(f"{len(dataset)} rows in {script_args.output_file}.")
         try:
             if args.dataset_repository:

@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
-from typing import TypeVar
-
-import torch.distributed as dist
-from accelerate import PartialState
-from accelerate.utils import gather_object
+from typing import Any, TypeVar
 
 
 Result = TypeVar("Result")
+
+# PyTorch and accelerate are imported inside the functions: a command that only reads files starts without them.
 
 STORE_TIMEOUT = timedelta(seconds=30)
 
@@ -42,6 +40,8 @@ def run_on_all_ranks(act: Callable[[], Result]) -> Result:
 
     ```
     """
+    from accelerate.utils import gather_object
+
     error = None
     try:
         result = act()
@@ -66,6 +66,8 @@ def shared_failure() -> Iterator[None]:
     Raises:
         RuntimeError: In the place of a lost connection: the error of the process that was the first to fail.
     """
+    import torch.distributed as dist
+
     if not dist.is_initialized() or dist.get_world_size() == 1:
         yield
         return
@@ -88,8 +90,14 @@ def shared_failure() -> Iterator[None]:
         raise
 
 
-def _store_of_launcher() -> dist.TCPStore | None:
-    """A client of the store by which the launcher has brought the processes together; `None` where there is none."""
+def _store_of_launcher() -> Any:
+    """
+    A client (`torch.distributed.TCPStore`) of the store by which the launcher has brought the processes together.
+
+    `None` where there is none.
+    """
+    import torch.distributed as dist
+
     host, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
     if not host or not port:
         return None
@@ -100,10 +108,14 @@ def _store_of_launcher() -> dist.TCPStore | None:
 
 
 def _message(error: Exception) -> str:
+    from accelerate import PartialState
+
     return f"Process {PartialState().process_index} failed with {type(error).__name__}: {error}"
 
 
 def _is_lost_connection(error: Exception) -> bool:
+    import torch.distributed as dist
+
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in _LOST_CONNECTION)
     )

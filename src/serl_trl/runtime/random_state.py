@@ -4,10 +4,6 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-import torch
-from transformers import set_seed
-
 
 @contextmanager
 def isolated_random_state(seed: int) -> Iterator[None]:
@@ -22,6 +18,7 @@ def isolated_random_state(seed: int) -> Iterator[None]:
     Example:
 
     ```python
+    >>> import torch
     >>> before = torch.get_rng_state()
     >>> with isolated_random_state(7):
     ...     noise = torch.rand(3)
@@ -30,6 +27,10 @@ def isolated_random_state(seed: int) -> Iterator[None]:
 
     ```
     """
+    import numpy as np  # late: a command that only reads files starts without these
+    import torch
+    from transformers import set_seed
+
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = [torch.accelerator.current_device_index()] if torch.accelerator.is_available() else []
     with torch.random.fork_rng(devices):
