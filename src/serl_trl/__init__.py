@@ -2,36 +2,50 @@
 
 from typing import TYPE_CHECKING
 
+from .moved import install
+
 
 if TYPE_CHECKING:
     from .answers import extract_answer, is_equivalent
+    from .evaluation import evaluate
     from .instructions import SelfInstructDataset
+    from .monitoring import CollapseGuard
+    from .prompts import PromptTemplate
     from .trainer import SeRLConfig, SeRLTrainer
-    from .voting import GroundTruthReward, MajorityVoteReward, Vote, majority_vote
+    from .voting import GroundTruthReward, JudgeReward, MajorityVoteReward, Vote, majority_vote
 
 __version__ = "0.1.0"
 __all__ = [
+    "CollapseGuard",
     "GroundTruthReward",
+    "JudgeReward",
     "MajorityVoteReward",
+    "PromptTemplate",
     "SeRLConfig",
     "SeRLTrainer",
     "SelfInstructDataset",
     "Vote",
+    "evaluate",
     "extract_answer",
     "is_equivalent",
     "majority_vote",
 ]
 _ROOMS = {
+    "CollapseGuard": "monitoring",
     "GroundTruthReward": "voting",
+    "JudgeReward": "voting",
     "MajorityVoteReward": "voting",
+    "PromptTemplate": "prompts",
     "SeRLConfig": "trainer",
     "SeRLTrainer": "trainer",
     "SelfInstructDataset": "instructions",
     "Vote": "voting",
+    "evaluate": "evaluation",
     "extract_answer": "answers",
     "is_equivalent": "answers",
     "majority_vote": "voting",
 }
+install()
 
 
 def __getattr__(name: str):
