@@ -72,6 +72,9 @@ def used(tree: ast.Module) -> dict[str, int]:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef):
                     note(item.name, item)
+                for target in item.targets if isinstance(item, ast.Assign) else []:
+                    if isinstance(target, ast.Name):
+                        note(target.id, item)
     return found
 
 

@@ -45,11 +45,11 @@ def test_an_override_in_a_trainer_counts_whoever_defines_it(tmp_path, monkeypatc
     monkeypatch.syspath_prepend(ROOT / ".ci")
     private_names = importlib.import_module("private_names")
     (tmp_path / "one.py").write_text(
-        "from trl import GRPOTrainer\n\n\nclass Own(GRPOTrainer):\n    def _compute_loss(self):\n"
+        "from trl import GRPOTrainer\n\n\nclass Own(GRPOTrainer):\n    _name = 'own'\n\n    def _compute_loss(self):\n"
         "        self._step = self._own = 1\n\n    def _helper(self):\n        return self._own\n"
     )
     monkeypatch.setattr(private_names, "SRC", tmp_path)
-    assert set(private_names.foreign_names()) == {"_compute_loss", "_step"}
+    assert set(private_names.foreign_names()) == {"_name", "_compute_loss", "_step"}
 
 
 def test_there_are_two_classes_above_trls():
