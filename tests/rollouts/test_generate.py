@@ -1,10 +1,12 @@
 """Rollouts and instructions from a vLLM server, as far as no server is needed: its client is a stand-in."""
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 import torch
 import trl.generation.vllm_generation
+from transformers import PreTrainedTokenizerBase
 
 import serl_trl.trainer.serl_trainer
 from serl_trl.laboratory import word_problems
@@ -13,6 +15,9 @@ from tiny_runs import parameters, trainer
 
 class Client:
     """Writes problems where a presence penalty is asked for, and else gives answers 7 and 8 in turn."""
+
+    problems: Iterator[str]
+    tokenizer: PreTrainedTokenizerBase
 
     def __init__(self, base_url, group_port, connection_timeout):
         self.base_url, self.requests, self.received = base_url, [], []
@@ -50,7 +55,12 @@ def run(tmp_path, monkeypatch):
 def test_a_server_is_asked_once_for_a_group_and_once_for_an_instruction(run):
     client = run.vllm_generation.vllm_client
     passed, sync = [], run.vllm_generation.sync_weights
-    run.vllm_generation.sync_weights = lambda: (passed.append(parameters(run.model)), sync())
+
+    def noted():
+        passed.append(parameters(run.model))
+        sync()
+
+    run.vllm_generation.sync_weights = noted
     run.train()
     kinds = [
         (r["n"], r["temperature"], r["top_p"], r["max_tokens"], r.get("presence_penalty")) for r in client.requests

@@ -51,7 +51,7 @@ class SelfInstructDataset(Dataset):
             and compared once, and each gets its part of what descends from it.
         num_instructions, num_few_shot, seed_fraction, seed:
             As in [`SeRLConfig`].
-        filters (`list[InstructionFilter]`, *optional*):
+        filters (`Sequence[InstructionFilter]`, *optional*):
             What a written instruction must pass, in this order: any objects with a name and a call; see
             [`~serl_trl.instructions.filters.InstructionFilter`]. Defaults to length, keyword and novelty with the
             defaults of [`SeRLConfig`].
@@ -89,7 +89,7 @@ class SelfInstructDataset(Dataset):
         num_instructions: int = 2000,
         num_few_shot: int = 8,
         seed_fraction: float = 0.25,
-        filters: list[InstructionFilter] | None = None,
+        filters: Sequence[InstructionFilter] | None = None,
         max_per_seed: int | None = None,
         encode: Encoder | None = None,
         prompt_template: PromptTemplate | None = None,

@@ -253,12 +253,12 @@ def picture_style(**settings: Any) -> Any:
     return matplotlib.rc_context(values)
 
 
-def svg(draw: Callable[[Axes], None], name: str, alt: str, size: tuple[float, float] = (5.0, 3.4)) -> Markup:
+def svg(draw: Callable[[Axes], object], name: str, alt: str, size: tuple[float, float] = (5.0, 3.4)) -> Markup:
     """
     A picture as an SVG element for a page: no document of its own, no fonts, colours by variables.
 
     Args:
-        draw (`Callable[[Axes], None]`): Draws it.
+        draw (`Callable[[Axes], object]`): Draws it.
         name (`str`): Distinguishes its parts from those of other pictures in the page.
         alt (`str`): What it shows, in words.
         size (`tuple[float, float]`): Width and height in inches, at 72 points each.
