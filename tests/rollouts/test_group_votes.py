@@ -318,7 +318,7 @@ def in_one_process(rollouts, answers):
         complete=lambda ids, size: ([[i] for i in range(len(ids))], None),
     )
     votes = GroupVotes(stub, SimpleNamespace(seed=7, num_generations=4, generation_batch_size=12))
-    call = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
+    call: Any = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
     votes.start_rollout()
     messages = [[{"role": "assistant", "content": text}] for text in completions]
     rewards = call(prompts=prompts, completions=messages, answer=answers)

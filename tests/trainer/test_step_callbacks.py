@@ -1,5 +1,6 @@
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ class LoggingTrainer:
     """Notes what it is told to log, and in which mode its model is then."""
 
     def __init__(self):
-        self.model, self.logged, self.log_completions = SimpleNamespace(training=True), [], True
+        self.model: Any = SimpleNamespace(training=True)
+        self.logged, self.log_completions = [], True
         self.model.eval = lambda: setattr(self.model, "training", False)
         self.model.train = lambda mode: setattr(self.model, "training", mode)
 

@@ -25,6 +25,7 @@ from .queue import Cursor
 from .reply_parser import parse_reply
 from .seed_deck import SeedDeck, few_shot_choice
 from .seed_prompts import SeedPrompts, warn_of_tokenizer
+from .settings import InstructionSettings
 
 
 Writer: TypeAlias = Callable[[list[Prompt], int], list[Reply]]
@@ -122,7 +123,7 @@ class SelfInstructDataset(Dataset):
     def from_config(
         cls,
         seeds: datasets.Dataset | Sequence[Prompt],
-        args: Any,
+        args: InstructionSettings,
         prompt_template: PromptTemplate | None = None,
         further_filters: Sequence[InstructionFilter] = (),
     ) -> "SelfInstructDataset":
