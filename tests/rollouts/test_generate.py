@@ -8,7 +8,7 @@ import torch
 import trl.generation.vllm_generation
 from transformers import PreTrainedTokenizerBase
 
-import serl_trl.trainer.serl_trainer
+import serl_trl.trainer.input_checks
 from serl_trl.laboratory import word_problems
 from tiny_runs import parameters, trainer
 
@@ -46,7 +46,7 @@ class Client:
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(trl.generation.vllm_generation, "VLLMClient", Client)
     monkeypatch.setattr(trl.generation.vllm_generation, "is_vllm_available", lambda: True)
-    monkeypatch.setattr(serl_trl.trainer.serl_trainer, "check_vllm", lambda args: None)
+    monkeypatch.setattr(serl_trl.trainer.input_checks, "check_vllm", lambda args: None)
     run = trainer(tmp_path, use_vllm=True, vllm_mode="server", num_train_epochs=2)
     Client.problems, Client.tokenizer = iter(word_problems(100, "written")["prompt"]), run.processing_class
     return run
