@@ -136,8 +136,15 @@ def test_a_number_that_is_to_be_worked_out(answer, value):
 @pytest.mark.parametrize("text", [r"It is \boxed{}. So, then", r"It is \boxed{5", r"It is \boxed{5}.", "Who knows"])
 def test_a_text_is_parsed_once(monkeypatch, answer_type, text):
     calls = []
+
+    def noted(name, function):
+        def call(text):
+            calls.append(name)
+            return function(text)
+
+        return call
+
     for name in ("response_of", "said_in", "breaks_off", "_closed_boxes"):
-        function = getattr(clean_response, name)
-        monkeypatch.setattr(clean_response, name, lambda text, n=name, f=function: calls.append(n) or f(text))
+        monkeypatch.setattr(clean_response, name, noted(name, getattr(clean_response, name)))
     find_answer(text, answer_type)
     assert calls == ["response_of", "said_in", "breaks_off", "_closed_boxes"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -37,7 +38,7 @@ def _start(tmp_path, *lines):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT + "".join(lines))
     environment = {**os.environ, "PYTHONPATH": str(Path(serl_trl.__file__).parents[1])}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, script], env=environment, start_new_session=True, **pipes)
 
 

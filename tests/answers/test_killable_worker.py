@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -185,7 +186,7 @@ def _outcomes_of_a_daemon(_):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_in_a_daemonic_process():
     # A pool ends its processes by SIGTERM; this process may have a handler that only notes it, and they inherit that.
-    as_usual = {"initializer": signal.signal, "initargs": (signal.SIGTERM, signal.SIG_DFL)}
+    as_usual: dict[str, Any] = {"initializer": signal.signal, "initargs": (signal.SIGTERM, signal.SIG_DFL)}
     with multiprocessing.get_context("fork").Pool(1, **as_usual) as pool:
         assert pool.map(_outcomes_of_a_daemon, range(1)) == [["out_of_time", 2]]
 

@@ -41,4 +41,6 @@ def test_the_grid_reaches_every_unit(letter):
     ],
 )
 def test_kinds(form, kinds):
-    assert kinds_of_points([tree(form)]) == kinds
+    parsed = tree(form)
+    assert parsed is not None
+    assert kinds_of_points([parsed]) == kinds

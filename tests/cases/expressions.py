@@ -111,7 +111,7 @@ def quadratic(rng: random.Random) -> Value:
 
 def letters(rng: random.Random) -> Value:
     a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 12)
-    p, q = rng.choice(["ab", "mn", "xy", "pq"])
+    p, q = rng.choice([("a", "b"), ("m", "n"), ("x", "y"), ("p", "q")])
     latex = [f"{a}{p}+{b}{q}-{c}", f"{a}{p} + {b}{q} - {c}", f"{b}{q} + {a}{p} - {c}", rf"{a} {p} - {c} + {b} {q}", rf"{a} \cdot {p} + {b} \cdot {q} - {c}", rf"-{c} + {a}{p} + {b}{q}"]  # fmt: skip
     return Value(("linear", p, a, b, c), latex, [f"{a}{p} + {b}{q} - {c}", f"{b}{q} + {a}{p} - {c}"])
 

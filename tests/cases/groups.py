@@ -45,7 +45,7 @@ def reasoning(rng: random.Random, style: ModuleType, answer_type: str, wrong: li
 def conclusion(rng: random.Random, style: ModuleType, answer_type: str, value: Value, is_bare: bool) -> str:
     if answer_type == "choice":
         is_lower = rng.random() < 0.1
-        letter = value.key.lower() if is_lower else value.key
+        letter = str(value.key).lower() if is_lower else str(value.key)
         return rng.choice(style.LOWER_CHOICE if is_lower else style.CHOICE).replace("@", letter)
     if is_bare:
         return r"\boxed{@}".replace("@", value.shortest)
@@ -124,7 +124,7 @@ def values(rng: random.Random, answer_type: str, num_classes: int) -> list[Value
 
 
 # Sizes of the classes, of 16; the rest give no answer.
-SHAPES = {
+SHAPES: dict[str, list[list[int]]] = {
     "clear": [[9, 3, 2], [10, 2, 1, 1], [8, 4, 2], [12, 2], [7, 3, 2, 1, 1], [11, 3, 1, 1]],
     "close": [[6, 5, 4], [7, 6, 3], [5, 4, 3, 2, 1], [8, 7], [6, 5, 3, 2]],
     "scattered": [[3, 2, 2, 1, 1, 1, 1, 1], [4, 2, 1, 1, 1, 1], [2, 1, 1, 1, 1]],
@@ -146,7 +146,7 @@ def is_decidable(sizes: list[int], chosen: list[Value], answer_type: str) -> boo
 
 
 def vote_group(rng: random.Random, answer_type: str, size: int) -> Group:
-    kind = rng.choices(list(WEIGHTS), WEIGHTS.values())[0]
+    kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     style = rng.choice([templates, more_templates])
     while True:
         sizes = [max(1, n * size // 16) for n in rng.choice(SHAPES[kind])]
@@ -178,4 +178,4 @@ def vote_groups(seed: int, num_groups: int = 80, size: int = 16) -> Iterator[Gro
     """Groups in the proportions of TYPES and WEIGHTS; the same for the same seed."""
     rng = random.Random(seed)
     for _ in range(num_groups):
-        yield vote_group(rng, rng.choices(list(TYPES), TYPES.values())[0], size)
+        yield vote_group(rng, rng.choices(list(TYPES), list(TYPES.values()))[0], size)

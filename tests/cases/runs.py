@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import torch
@@ -14,7 +15,7 @@ from serl_trl.laboratory import CHECKPOINT, word_problems
 from serl_trl.monitoring.log_callbacks import MetricsFileCallback
 
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "use_cpu": True,
     "bf16": False,
     "gradient_checkpointing": False,

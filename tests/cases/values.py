@@ -123,7 +123,9 @@ def multiple_of_pi(rng: random.Random) -> Value:
 
 
 def percent(rng: random.Random) -> Value:
-    n = Fraction(rng.choice([rng.randint(1, 99), rng.randint(101, 300)])) + rng.choice([0, 0, Fraction(1, 2)])
+    n = Fraction(rng.choice([rng.randint(1, 99), rng.randint(101, 300)])) + rng.choice(
+        [Fraction(0), Fraction(0), Fraction(1, 2)]
+    )
     s = str(n) if n.denominator == 1 else f"{float(n)}"
     latex = [s, rf"{s}\%", rf"{s} \%", rf"{s}\,\%", rf"{s}\text{{ percent}}", rf"{s}\text{{\%}}", rf"x = {s}\%"]
     return Value(n, latex, [f"{s}%", f"{s} %", f"{s} percent", f"**{s}%**", s])

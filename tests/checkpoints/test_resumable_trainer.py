@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -81,7 +82,12 @@ def test_resuming_writes_no_instructions_anew(whole, tmp_path, monkeypatch):
     run = trainer(copy_of(whole, tmp_path, 5))
     written = []
     original = run.train_dataset.regenerate
-    monkeypatch.setattr(run.train_dataset, "regenerate", lambda *args: written.append(args[1]) or original(*args))
+
+    def noted(*args):
+        written.append(args[1])
+        return original(*args)
+
+    monkeypatch.setattr(run.train_dataset, "regenerate", noted)
     run.train(resume_from_checkpoint=True)
     assert written == []
 
@@ -148,7 +154,9 @@ def test_a_run_that_ran_out_of_instructions_goes_on(tmp_path, step):
 
 
 def test_lora(tmp_path):
-    config = {"peft_config": LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")}
+    config: dict[str, Any] = {
+        "peft_config": LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    }
     config["hub_model_id"] = "me/lora"  # the title of the card, which else is the folder's name
     trainer(tmp_path / "whole", **config).train()
     resumed(tmp_path / "whole", tmp_path / "again", 3, **config)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -106,7 +107,8 @@ def test_the_best_model_is_the_one_that_was_saved(bases, tmp_path, name):
 @pytest.mark.parametrize("name", ["mixtral"])
 def test_a_guard_goes_back_to_what_was_saved(bases, tmp_path, name):
     run = trainer(bases / name, tmp_path, [spread, MajorityVoteReward()], min_vote_share=0, max_vote_share=1)
-    limits = CollapseLimits(abandoned=1e-9, **dict.fromkeys(("top_answer", "no_answer", "length_ratio", "frac_kept")))
+    unwatched: dict[str, Any] = dict.fromkeys(("top_answer", "no_answer", "length_ratio", "frac_kept"))
+    limits = CollapseLimits(abandoned=1e-9, **unwatched)
     guard = CollapseGuard(run, "restore", num_probes=2, probe_every=1, limits=limits)
     look, found = guard.probes.look, []
 
@@ -175,7 +177,7 @@ def test_one_bit_is_seen_in_any_type_and_shape():
 
 def test_of_a_parameter_in_parts_the_own_part_counts():
     parameter = torch.nn.Parameter(torch.empty(0))
-    parameter.ds_tensor = torch.tensor([1.0, 2.0])
+    parameter.ds_tensor = torch.tensor([1.0, 2.0])  # type: ignore[attr-defined]  # DeepSpeed's
     assert tensor_hashes({"a": parameter}) == tensor_hashes({"a": torch.tensor([1.0, 2.0])})
 
 
@@ -208,7 +210,7 @@ def test_a_checkpoint_without_hashes_is_loaded_with_a_warning(bases, tmp_path, c
     assert "checkpoint-1 was written without hashes of its weights" in caplog.text
 
 
-LORA = {"r": 4, "task_type": "CAUSAL_LM", "init_lora_weights": False}
+LORA: dict[str, Any] = {"r": 4, "task_type": "CAUSAL_LM", "init_lora_weights": False}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ from serl_trl.cli.plan_work import WorkPlan
 
 ROOT = Path(__file__).parents[2]
 specification = importlib.util.spec_from_file_location("bench_cost_model", ROOT / "benchmarks" / "bench_cost_model.py")
+assert specification is not None
+assert specification.loader is not None
 bench = importlib.util.module_from_spec(specification)
 sys.modules["bench_cost_model"] = bench
 specification.loader.exec_module(bench)
@@ -134,7 +137,7 @@ def test_the_cache_is_of_all_rows_of_a_process():
 
 
 def test_vllm_has_its_share_while_it_is_awake():
-    vllm = {"vllm_share": 0.5, "device_bytes": 1e6, "does_vllm_roll_out": True}
+    vllm: dict[str, Any] = {"vllm_share": 0.5, "device_bytes": 1e6, "does_vllm_roll_out": True}
     assert parts("training", **vllm)["vLLM"] == parts("rollout", **vllm)["vLLM"] == 5e5
     assert parts("training", **vllm, does_vllm_sleep=True)["vLLM"] == 0
     assert "KV cache" not in parts("rollout", **vllm)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -106,7 +107,7 @@ def test_the_page_shows_the_run(run_dir):
 
 def test_what_an_earlier_run_measured_is_not_taken_for_done(run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / "again")
-    job = SimpleNamespace(
+    job: Any = SimpleNamespace(
         script_args=recipe.SeRLScriptArguments(),
         model_args=recipe.ModelConfig(model_name_or_path="tiny"),
         training_args=recipe.SeRLConfig(str(tmp_path / "again"), use_cpu=True, bf16=False),
@@ -120,7 +121,8 @@ def test_a_picture_that_fails_does_not_fail_the_run(run_dir, monkeypatch, caplog
         raise RuntimeError("no ink")
 
     monkeypatch.setattr(recipe, "learning_curves", fail)
-    recipe.show(None, run_dir)
+    unread: Any = None  # the curves come first
+    recipe.show(unread, run_dir)
     assert "not all of it could be drawn: RuntimeError('no ink')" in caplog.text
 
 
@@ -373,7 +375,8 @@ def test_error_on_the_command_line(tmp_path):
 
 
 def test_help_explains_every_flag():
-    parser = recipe.TrlParser((recipe.SeRLScriptArguments, recipe.SeRLConfig, recipe.ModelConfig))
+    kinds: Any = (recipe.SeRLScriptArguments, recipe.SeRLConfig, recipe.ModelConfig)
+    parser = recipe.TrlParser(kinds)
     unexplained = [action.dest for action in parser._actions if not action.help]
     assert unexplained == []
     assert "seed_fraction" in parser.format_help()  # no stray % in a help text

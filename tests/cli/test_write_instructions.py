@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -152,6 +153,7 @@ def test_two_processes_share_the_work(tmp_path):
 
 
 def test_help_explains_every_flag():
-    parser = recipe.TrlParser((recipe.GenerationArguments, recipe.GenerationConfig, recipe.ModelConfig))
+    kinds: Any = (recipe.GenerationArguments, recipe.GenerationConfig, recipe.ModelConfig)
+    parser = recipe.TrlParser(kinds)
     assert [action.dest for action in parser._actions if not action.help] == []
     assert "all_rows" in parser.format_help()

@@ -5,6 +5,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_without_samples_the_greedy_completions_are_described():
 
 
 def test_batches_hold_what_they_may_and_are_sampled_each_from_a_seed_of_its_own():
-    asked = []
+    asked: list[tuple] = []
     evaluate(
         scripted(asked), *PROBLEMS, num_samples=4, batch_size=4, temperature=0.8, top_p=0.9, max_new_tokens=5, seed=2
     )
@@ -80,14 +81,15 @@ def test_batches_hold_what_they_may_and_are_sampled_each_from_a_seed_of_its_own(
 @pytest.mark.parametrize("num_batches", [0, 1, 2])
 def test_one_that_was_killed_goes_on_where_it_was(tmp_path, num_batches):
     file = tmp_path / "deep" / "rows.jsonl"
-    settings = {"num_samples": 4, "batch_size": 4}
-    asked, left = [], []
+    settings: dict[str, Any] = {"num_samples": 4, "batch_size": 4}
+    asked: list[tuple] = []
+    left: list[tuple] = []
     with pytest.raises(KeyboardInterrupt):
         evaluate(scripted(asked, num_batches), *PROBLEMS, **settings, file=file)
     with file.open("a") as opened:
         opened.write('{"mode": "sampled", "ind')  # a line that was being written
     resumed = evaluate(scripted(left), *PROBLEMS, **settings, file=file)
-    everything = []
+    everything: list[tuple] = []
     whole = evaluate(scripted(everything), *PROBLEMS, **settings)
     assert [*asked, *left] == everything
     assert resumed.as_dict() == whole.as_dict()
@@ -132,7 +134,7 @@ def test_processes_share_the_batches_and_generate_as_often(monkeypatch, num_proc
         threading.local(),
         threading.Barrier(num_processes),
     )
-    parts = [None] * num_processes
+    parts: list[Any] = [None] * num_processes
 
     def gathered(part):
         parts[here.rank] = part
@@ -148,7 +150,8 @@ def test_processes_share_the_batches_and_generate_as_often(monkeypatch, num_proc
     monkeypatch.setattr(module, "Records", lambda *args: _InMemory())
 
     def run(rank):
-        here.rank, asked = rank, []
+        asked: list[tuple] = []
+        here.rank = rank
         return evaluate(scripted(asked), *PROBLEMS, num_samples=4, batch_size=4), asked
 
     with ThreadPoolExecutor(num_processes) as pool:

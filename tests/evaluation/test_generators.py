@@ -20,7 +20,7 @@ def prompts(num_problems):
 
 
 def test_completing_leaves_no_trace_and_repeats(policy):
-    engine, sampling = transformers_engine(*policy, batch_size=4), Sampling(20, temperature=1.0, seed=3)
+    engine, sampling = transformers_engine(policy[0], policy[1], batch_size=4), Sampling(20, temperature=1.0, seed=3)
     policy[0].train()
     state = torch.get_rng_state()
     first = engine(prompts(6), sampling)
@@ -43,7 +43,9 @@ def test_temperature_zero_is_greedy(policy):
 
 
 def test_greedy_completions_do_not_depend_on_the_batch(policy):
-    alone, together = (transformers_engine(*policy, batch_size=size)(prompts(9), Sampling(30)) for size in (1, 9))
+    alone, together = (
+        transformers_engine(policy[0], policy[1], batch_size=size)(prompts(9), Sampling(30)) for size in (1, 9)
+    )
     assert alone == together
 
 
@@ -58,7 +60,7 @@ def test_what_vllm_is_asked_for(policy, monkeypatch):
             return [types.SimpleNamespace(outputs=[output])] * len(asked_prompts)
 
     vllm = types.ModuleType("vllm")
-    vllm.SamplingParams = lambda **settings: settings
+    vllm.SamplingParams = lambda **settings: settings  # type: ignore[attr-defined]  # the stand-in's
     monkeypatch.setitem(sys.modules, "vllm", vllm)
     decoding = Decoding(policy[1], (1, 9))
     found = VLLMEngine(LLM(), decoding)(prompts(2), Sampling(9, temperature=0.7, top_p=0.9, seed=4))

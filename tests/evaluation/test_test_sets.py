@@ -1,6 +1,7 @@
 """Each named test set, read from small files of the same shape as on the Hub."""
 
 import json
+from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -10,7 +11,7 @@ from serl_trl import is_equivalent
 from serl_trl.evaluation.test_sets import BENCHMARKS, load_problems
 
 
-ROWS = {
+ROWS: dict[str, dict[str, Any]] = {
     "math_500": {
         "problem": "What is $1+1$?",
         "solution": "It is $\\boxed{2}$.",

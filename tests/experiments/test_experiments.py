@@ -184,7 +184,12 @@ def test_outcomes(tmp_path):
 
 def test_winners_are_checked_by_the_oracle_within_the_band(tmp_path):
     text = "Anna has 17 marbles. Ben gives Anna 5 more. How many marbles does Anna have now?"
-    written = [(1, text, "22", 0.5), (1, text, "21", 0.5), (1, text, "22", 0.9), (1, "Who knows?", "22", 0.5)]
+    written: list[tuple] = [
+        (1, text, "22", 0.5),
+        (1, text, "21", 0.5),
+        (1, text, "22", 0.9),
+        (1, "Who knows?", "22", 0.5),
+    ]
     written += [(2, text, "21", 0.6), (3, text, "22", 1.0), (3, text, "22", None)]
     for iteration in (1, 2, 3):
         rows = [
@@ -251,8 +256,11 @@ def test_every_study_runs_through(runs, name):
 
 
 def test_a_word_without_a_flag_is_refused(tmp_path):
+    def no_study(args, bench):
+        raise AssertionError("it must not begin")
+
     with pytest.raises(SystemExit, match="error: many belongs to no flag"):
-        study.run_study("none", study.study_arguments("Nothing."), None, ["--output_dir", str(tmp_path), "many"])
+        study.run_study("none", study.study_arguments("Nothing."), no_study, ["--output_dir", str(tmp_path), "many"])
 
 
 def test_flags_of_the_user_are_above_those_of_the_laboratory(tmp_path):

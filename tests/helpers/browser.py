@@ -41,7 +41,8 @@ def console_of(browser):
     """What the console was told since this was last asked, as Chromium logs it a little later."""
     end = f"the end, at {time.monotonic()}"
     browser.execute_script("console.log(arguments[0])", end)
-    told, deadline = [], time.monotonic() + 30
+    told: list[dict] = []
+    deadline = time.monotonic() + 30
     while not any(end in entry["message"] for entry in told):
         assert time.monotonic() < deadline, f"the console is silent: {told}"
         told += browser.get_log("browser")

@@ -1,5 +1,7 @@
 """Runs under a guard whose votes collapse at a step that a test chooses."""
 
+from typing import Any
+
 from transformers import TrainerCallback
 
 from serl_trl.monitoring.collapse_guard import CollapseGuard
@@ -7,9 +9,9 @@ from serl_trl.monitoring.collapse_signs import CollapseLimits
 from tiny_runs import trainer
 
 
-OTHERS = dict.fromkeys(("excess_flips", "top_answer", "no_answer", "length_ratio", "frac_kept"))
+OTHERS: dict[str, Any] = dict.fromkeys(("excess_flips", "top_answer", "no_answer", "length_ratio", "frac_kept"))
 TOUCHY = CollapseLimits(abandoned=1e-9, **OTHERS)
-SAVING = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": None, "num_train_epochs": 3}
+SAVING: dict[str, Any] = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": None, "num_train_epochs": 3}
 
 
 class Steps(TrainerCallback):

@@ -78,6 +78,7 @@ class HubServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Reads every request's body to its end and gives every answer a length, lest a kept connection hang."""
 
+    server: HubServer
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):

@@ -12,7 +12,9 @@ def executed(path, folder, timeout=840):
 
     notebook = nbformat.read(path, as_version=4)
     manager = KernelManager()
-    manager.kernel_spec.argv[0] = sys.executable
+    specification = manager.kernel_spec
+    assert specification is not None, "ipykernel is not installed"
+    specification.argv[0] = sys.executable
     where = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=timeout, startup_timeout=300, km=manager, resources=where).execute()
     for cell in notebook.cells:

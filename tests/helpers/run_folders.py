@@ -11,7 +11,7 @@ def write_lines(path, rows):
 
 
 def instruction(text, share=None, reason=None, rejected_by=None, **more):
-    verdicts = {"length": {"kept": True, "reason": None, "value": 5}}
+    verdicts: dict[str, dict] = {"length": {"kept": True, "reason": None, "value": 5}}
     if rejected_by is not None:
         verdicts[rejected_by] = {"kept": False, "reason": reason, "value": 0.9}
     return {"text": text, "is_kept": rejected_by is None, "verdicts": verdicts, "vote_share": share, **more}

@@ -1,5 +1,7 @@
 """Short runs of the built-in model, and what is looked at after them."""
 
+from typing import Any
+
 import torch
 from datasets import Dataset
 
@@ -7,7 +9,7 @@ from serl_trl import SeRLConfig, SeRLTrainer
 from serl_trl.laboratory import CHECKPOINT, word_problems
 
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "use_cpu": True,
     "bf16": False,
     "gradient_checkpointing": False,
@@ -64,7 +66,13 @@ def snapshots(run):
     passed = []
     run.create_optimizer()
     step = run.optimizer.step
-    run.optimizer.step = lambda *args, **kwargs: (step(*args, **kwargs), passed.append(parameters(run.model)))[0]
+
+    def noted(*args, **kwargs):
+        result = step(*args, **kwargs)
+        passed.append(parameters(run.model))
+        return result
+
+    run.optimizer.step = noted
     return passed
 
 

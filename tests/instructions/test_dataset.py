@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -19,6 +20,16 @@ from serl_trl.voting.difficulty_gate import DifficultyGate
 from serl_trl.voting.majority_vote import majority_vote
 
 
+def noting(asked):
+    """A writer of new problems that notes what it is asked."""
+
+    def write(prompts, seed):
+        asked.extend(prompts)
+        return novel_writer(prompts, seed)
+
+    return write
+
+
 def test_regenerate_fills_every_slot_with_something_novel():
     dataset = SelfInstructDataset(SEEDS, num_instructions=20)
     metrics = dataset.regenerate(novel_writer, 0, num_prompts=8)
@@ -27,9 +38,10 @@ def test_regenerate_fills_every_slot_with_something_novel():
     index = NoveltyIndex(0.7)
     for text in SEEDS:
         index.add(text)
-    for text in prompts:
-        assert index.is_novel(text)
-        index.add(text)
+    for prompt in prompts:
+        assert isinstance(prompt, str)
+        assert index.is_novel(prompt)
+        index.add(prompt)
 
 
 @pytest.mark.parametrize(("tokenizer", "is_kept"), [("rouge", False), ("unicode", True)])
@@ -130,7 +142,7 @@ def test_a_queue_that_is_extended_step_by_step():
 
 def test_a_vote_ahead_of_training_is_a_filter():
     agreed, divided = ["\\boxed{4}", "\\boxed{4}"], ["\\boxed{4}", "\\boxed{5}"]
-    asked = []
+    asked: list = []
 
     def judge(prompts, seed):
         votes = [majority_vote(agreed if i % 2 else divided) for i in range(len(asked), len(asked) + len(prompts))]
@@ -154,8 +166,8 @@ def test_a_vote_ahead_of_training_is_a_filter():
 def test_written_instruction_inherits_the_messages_of_its_seed():
     seeds = [[{"role": "system", "content": "Think."}, {"role": "user", "content": text}] for text in SEEDS]
     dataset = SelfInstructDataset(seeds, num_instructions=1)
-    asked = []
-    dataset.regenerate(lambda prompts, seed: asked.extend(prompts) or novel_writer(prompts, seed), 0)
+    asked: list = []
+    dataset.regenerate(noting(asked), 0)
     assert asked[0][0]["role"] == "user"
     assert dataset.prompt(0) == [
         {"role": "system", "content": "Think."},
@@ -174,8 +186,8 @@ def test_template_applies_to_written_instructions():
 @pytest.mark.parametrize("template", [None, PromptTemplate(continues_list=True)])
 def test_plain_seeds_are_continued_as_plain_text(template):
     dataset = SelfInstructDataset(SEEDS, num_instructions=1, prompt_template=template)
-    asked = []
-    dataset.regenerate(lambda prompts, seed: asked.extend(prompts) or novel_writer(prompts, seed), 0)
+    asked: list = []
+    dataset.regenerate(noting(asked), 0)
     assert asked[0].endswith("\n9.")
     assert isinstance(dataset.prompt(0), str if template is None else list)
 
@@ -282,7 +294,7 @@ def parrot_of(parent):
 
 
 def test_the_seed_parent_is_the_one_that_is_resembled():
-    options = {"num_instructions": 6, "num_few_shot": 12, "seed_fraction": 0.5}
+    options: dict[str, Any] = {"num_instructions": 6, "num_few_shot": 12, "seed_fraction": 0.5}
     dataset = SelfInstructDataset(SEEDS, filters=[LengthFilter()], **options)
     dataset.regenerate(parrot_of(SEEDS[3]), 0)
     assert {i.seed_parent for i in dataset.queue} == {SEEDS[3]}
@@ -416,11 +428,17 @@ def test_everything_written_is_a_dataset(tmp_path):
 
 
 def test_options_of_the_configuration_reach_the_filters():
-    settings = {"num_instructions": 16, "novelty_crowding_penalty": 0.3, "max_instructions_per_seed": 4}
+    settings: dict[str, Any] = {
+        "num_instructions": 16,
+        "novelty_crowding_penalty": 0.3,
+        "max_instructions_per_seed": 4,
+    }
     args = SeRLConfig(output_dir="out", use_cpu=True, report_to="none", **settings)
     dataset = SelfInstructDataset.from_config(SEEDS, args, further_filters=[Letters()])
     assert [f.name for f in dataset.filters] == ["length", "keyword", "novelty", "letters"]
-    assert dataset.filters[2].crowding_penalty == 0.3
+    novelty = dataset.filters[2]
+    assert isinstance(novelty, NoveltyFilter)
+    assert novelty.crowding_penalty == 0.3
     assert dataset.max_per_seed == 4
 
 

@@ -68,7 +68,8 @@ def test_prompts_may_be_messages():
 
 def test_a_value_is_a_number_or_a_text_for_all_rows():
     archive = InstructionArchive()
-    for number, value in enumerate((2, "two", 2.5)):
+    values: tuple[int | str | float, ...] = (2, "two", 2.5)
+    for number, value in enumerate(values):
         archive.add(number, [instruction("Add 3 and 4.", own=Verdict(True, None, value))])
     assert archive.to_dataset(lambda text, _: text)["own_value"][:] == ["2", "two", "2.5"]
 

@@ -46,6 +46,8 @@ def test_most_of_what_it_writes_is_well_formed(policy):
     rng = random.Random(0)
     seeds = list(word_problems(128, "seeds")["prompt"])
     prompts = [[{"role": "user", "content": few_shot_prompt(rng.sample(seeds, 4))}] for _ in range(256)]
-    replies = transformers_engine(*policy, batch_size=128)(prompts, Sampling(96, temperature=0.4, top_p=0.95))
+    replies = transformers_engine(policy[0], policy[1], batch_size=128)(
+        prompts, Sampling(96, temperature=0.4, top_p=0.95)
+    )
     texts = [text for reply, _ in replies for text in parse_reply(Reply(reply))]
     assert sum(solve(text) is not None for text in texts) >= 0.6 * len(replies)

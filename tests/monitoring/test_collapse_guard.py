@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 from transformers import AutoModelForCausalLM, TrainerCallback
@@ -163,7 +164,7 @@ def scored(run):
     return EvaluationCallback(run, {"": report}, 1)
 
 
-LOGS = [
+LOGS: list[dict[str, Any]] = [
     {"logging_steps": 1},
     {"logging_steps": 10},
     {"logging_strategy": "epoch"},

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from serl_trl.monitoring.collapse_signs import CollapseLimits, CollapseSigns
@@ -41,7 +43,8 @@ def test_signs_of_the_probes(name, harmless, harmful):
     assert sign.name == name
     told = "; the vote share went from 0.40 to 0.90, different answers a prompt from 5.0 to 1.5, entropy from 0.30 to 0.05"
     assert sign.evidence.endswith(told)
-    silent = CollapseSigns(CollapseLimits(**{name: None}))
+    unwatched: dict[str, Any] = {name: None}
+    silent = CollapseSigns(CollapseLimits(**unwatched))
     assert silent.update(FIRST) == silent.update(look(6)) == silent.update(look(11, **harmful)) == []
 
 

@@ -17,6 +17,7 @@ from serl_trl.laboratory import CHECKPOINT, word_problems
 from serl_trl.prompts.decoding import Decoding, Sampling, writing
 from serl_trl.rollouts.generate import greedy_sampling, rollouts, whole_model
 from serl_trl.runtime.temporarily import model_mode
+from serl_trl.types import Prompt
 from tiny_runs import SETTINGS
 
 
@@ -122,7 +123,7 @@ def untrained(tmp_path_factory):
 
 def written(run):
     """Greedy and sampled evaluation, and rollouts."""
-    prompts = [[{"role": "user", "content": text}] for text in problems(4)[0]]
+    prompts: list[Prompt] = [[{"role": "user", "content": text}] for text in problems(4)[0]]
     engine = transformers_engine(run.model, run.processing_class)
     torch.manual_seed(3)
     with model_mode(run.model, training=True):
@@ -226,7 +227,12 @@ def test_problems_of_an_eval_dataset_are_asked_as_the_seeds_are(tmp_path):
     run = still_trainer(tmp_path, num_generations_eval=4, per_device_eval_batch_size=4, max_completion_length=30)
     texts, answers = problems(4)
     asked, source = [], run.rollout_func
-    run.rollout_func = lambda prompts, trainer: (asked.extend(prompts), source(prompts, trainer))[1]
+
+    def noted(prompts, trainer):
+        asked.extend(prompts)
+        return source(prompts, trainer)
+
+    run.rollout_func = noted
     logged = run.evaluate(Dataset.from_dict({"prompt": texts, "answer": answers}))
     assert sorted(prompt[-1]["content"] for prompt in asked[::4]) == sorted(texts)
     assert all(isinstance(prompt, list) for prompt in asked)

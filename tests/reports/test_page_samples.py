@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from serl_trl.reports.page_samples import marked
@@ -26,7 +28,8 @@ def test_an_answer_that_does_not_occur_to_the_letter_stands_behind():
 def test_no_answer_has_its_reason():
     assert marked("So it is \\boxed{4")["reason"] == "cut off"
     assert marked("")["reason"] == "empty"
-    assert marked(None) == {"text": "None", "behind": None, "reason": "unmarked"}
+    unfiled: Any = None
+    assert marked(unfiled) == {"text": "None", "behind": None, "reason": "unmarked"}
 
 
 def test_a_long_completion_keeps_its_end_where_the_answer_is():

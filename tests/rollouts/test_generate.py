@@ -1,18 +1,23 @@
 """Rollouts and instructions from a vLLM server, as far as no server is needed: its client is a stand-in."""
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 import torch
 import trl.generation.vllm_generation
+from transformers import PreTrainedTokenizerBase
 
-import serl_trl.trainer.serl_trainer
+import serl_trl.trainer.input_checks
 from serl_trl.laboratory import word_problems
 from tiny_runs import parameters, trainer
 
 
 class Client:
     """Writes problems where a presence penalty is asked for, and else gives answers 7 and 8 in turn."""
+
+    problems: Iterator[str]
+    tokenizer: PreTrainedTokenizerBase
 
     def __init__(self, base_url, group_port, connection_timeout):
         self.base_url, self.requests, self.received = base_url, [], []
@@ -41,7 +46,7 @@ class Client:
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(trl.generation.vllm_generation, "VLLMClient", Client)
     monkeypatch.setattr(trl.generation.vllm_generation, "is_vllm_available", lambda: True)
-    monkeypatch.setattr(serl_trl.trainer.serl_trainer, "check_vllm", lambda args: None)
+    monkeypatch.setattr(serl_trl.trainer.input_checks, "check_vllm", lambda args: None)
     run = trainer(tmp_path, use_vllm=True, vllm_mode="server", num_train_epochs=2)
     Client.problems, Client.tokenizer = iter(word_problems(100, "written")["prompt"]), run.processing_class
     return run
@@ -50,7 +55,12 @@ def run(tmp_path, monkeypatch):
 def test_a_server_is_asked_once_for_a_group_and_once_for_an_instruction(run):
     client = run.vllm_generation.vllm_client
     passed, sync = [], run.vllm_generation.sync_weights
-    run.vllm_generation.sync_weights = lambda: (passed.append(parameters(run.model)), sync())
+
+    def noted():
+        passed.append(parameters(run.model))
+        sync()
+
+    run.vllm_generation.sync_weights = noted
     run.train()
     kinds = [
         (r["n"], r["temperature"], r["top_p"], r["max_tokens"], r.get("presence_penalty")) for r in client.requests

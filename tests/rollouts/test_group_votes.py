@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +36,12 @@ def rolled_out(tmp_path, reward=None, dataset=None, **settings):
 def recorded(reward):
     """The groups on which a reward votes, as they come."""
     groups, vote = [], reward.vote
-    reward.vote = lambda completions, prompt=None: (groups.append((prompt, completions)), vote(completions, prompt))[1]
+
+    def noted_vote(completions, prompt=None):
+        groups.append((prompt, completions))
+        return vote(completions, prompt)
+
+    reward.vote = noted_vote
     return groups
 
 
@@ -261,8 +267,9 @@ def test_the_completions_table_shows_votes(tmp_path):
 
 @pytest.mark.parametrize("state", [None, {}, {"num_samplings": 1}, {"num_samplings": "1", "winners": []}])
 def test_foreign_state(state):
+    unused: Any = None
     with pytest.raises(ValueError, match="state of the vote"):
-        GroupVotes(None, None).load_state_dict(state)
+        GroupVotes(policy=unused, args=unused).load_state_dict(state)
 
 
 # Two processes -----------------------------------------------------------------------------------------------------
@@ -311,7 +318,7 @@ def in_one_process(rollouts, answers):
         complete=lambda ids, size: ([[i] for i in range(len(ids))], None),
     )
     votes = GroupVotes(stub, SimpleNamespace(seed=7, num_generations=4, generation_batch_size=12))
-    call = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
+    call: Any = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
     votes.start_rollout()
     messages = [[{"role": "assistant", "content": text}] for text in completions]
     rewards = call(prompts=prompts, completions=messages, answer=answers)

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -117,7 +118,12 @@ for _ in range(300):
         temporary.write_text(sys.argv[1] * 10_000)
 """
     environment = {"PYTHONPATH": str(Path(serl_trl.__file__).parents[1])}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     command = [sys.executable, "-c", script]
     writers = [subprocess.Popen([*command, who], cwd=tmp_path, env=environment, **pipes) for who in "ab"]
     assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 2

@@ -28,7 +28,12 @@ def main(output_dir: Path, place: str) -> None:
         run.feed.dataset.save = lambda path: fail_on(0, OSError("No space left on device"))
     if place == "step":
         step = run.training_step
-        run.training_step = lambda *args: fail_on(1, MemoryError("the step does not fit")) or step(*args)
+
+        def failing_step(*args):
+            fail_on(1, MemoryError("the step does not fit"))
+            return step(*args)
+
+        run.training_step = failing_step
     try:
         run.train()
     except Exception as error:

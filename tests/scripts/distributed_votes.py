@@ -21,10 +21,21 @@ def train(output_dir: Path, name: str, *, self_instruct: bool) -> SeRLTrainer:
     )
     reward = MajorityVoteReward(num_votes=7, soft=True)
     groups, vote = [], reward.vote
-    reward.vote = lambda completions, prompt=None: (groups.append((prompt, completions)), vote(completions, prompt))[1]
+
+    def noted_vote(completions, prompt=None):
+        groups.append((prompt, completions))
+        return vote(completions, prompt)
+
+    reward.vote = noted_vote
     trainer = SeRLTrainer(str(CHECKPOINT), reward, args, seeds(6))
-    num_generated, complete, shares = [], trainer.complete, []
-    trainer.complete = lambda ids, size: (num_generated.append(len(ids)), complete(ids, size))[1]
+    num_generated, complete = [], trainer.complete
+    shares: list[float] = []
+
+    def noted_completions(prompt_ids, num_generations):
+        num_generated.append(len(prompt_ids))
+        return complete(prompt_ids, num_generations)
+
+    trainer.complete = noted_completions
     if trainer.feed is not None:
         next_batch = trainer.feed.next_batch
 

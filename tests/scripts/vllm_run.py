@@ -42,8 +42,11 @@ def main(flags: argparse.Namespace) -> None:
         if flags.sync:
             reload_weights(self)
 
+    def init_communicator(self, device=0):
+        """Nothing: TRL's wants CUDA."""
+
     VLLMGeneration.sync_weights = sync
-    VLLMClient.init_communicator = lambda self, device: None  # wants CUDA
+    VLLMClient.init_communicator = init_communicator
     # TRL leaves the type to vLLM, which takes bfloat16 for a float32 model: some thousand times the rounding.
     vllm_generation.LLM = functools.partial(vllm_generation.LLM, dtype="float32")
     backend = {"vllm_mode": "server", "vllm_server_base_url": flags.server} if flags.server else COLOCATE

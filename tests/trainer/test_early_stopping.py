@@ -20,8 +20,8 @@ class Recorder(TrainerCallback):
     def __init__(self):
         self.evaluations = []
 
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
-        self.evaluations.append(metrics)
+    def on_evaluate(self, args, state, control, **kwargs):
+        self.evaluations.append(kwargs["metrics"])
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import re
 import shutil
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from datasets import Dataset
@@ -219,7 +220,9 @@ def test_prompts_longer_than_the_context(no_weights, caplog):
 
 
 def test_the_context_is_the_models_or_vllms():
-    args = SimpleNamespace(model_init_kwargs=None, trust_remote_code=False, use_vllm=False, vllm_max_model_length=300)
+    args: Any = SimpleNamespace(
+        model_init_kwargs=None, trust_remote_code=False, use_vllm=False, vllm_max_model_length=300
+    )
     assert context_of(str(CHECKPOINT), args) == 1024
     args.use_vllm = True
     assert context_of(str(CHECKPOINT), args) == 300

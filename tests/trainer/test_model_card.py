@@ -26,7 +26,8 @@ def card_of(run):
 def prompt_of(card):
     """The example prompt of the code, which must be Python."""
     code = re.search(r"```python\n(.*?)```", card.text, re.DOTALL)[1]
-    (value,) = [n.value for n in ast.parse(code).body if isinstance(n, ast.Assign) and n.targets[0].id == "prompt"]
+    assigned = [node for node in ast.parse(code).body if isinstance(node, ast.Assign)]
+    (value,) = [node.value for node in assigned if ast.unparse(node.targets[0]) == "prompt"]
     return ast.literal_eval(value)
 
 

@@ -1,5 +1,7 @@
 """The alarm for upgrades of TRL: with SeRL's own parts off, the trainer trains to the parameters of TRL's trainers."""
 
+from typing import Any
+
 import torch
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -25,7 +27,7 @@ def test_grpo_without_a_gate_is_trls(tmp_path):
     config = GRPOConfig(output_dir=str(tmp_path / "trl"), **BARE | settings)
     theirs = GRPOTrainer(str(CHECKPOINT), Alternating(), config, seeds(40))
     theirs.train()
-    estimator = {"advantage_estimator": "grpo", "loss_type": theirs.args.loss_type}
+    estimator = {"advantage_estimator": "grpo", "loss_type": config.loss_type}
     ours = trained(tmp_path / "serl", seeds(40), Alternating(), **OURS | settings | estimator)
     assert equal(parameters(theirs.model), parameters(ours.model))
 
@@ -36,7 +38,7 @@ def test_rloo_is_trls_where_the_formulas_agree(tmp_path):
     over their tokens, with s the batch's standard deviation: here of 0, 1, 2, 3 less the mean of the other three.
     """
     std = torch.tensor([0 - 6 / 3, 1 - 5 / 3, 2 - 4 / 3, 3 - 3 / 3]).std(correction=0).item()
-    same = {"optim": "sgd", "max_steps": 10, "beta": 0.0, "max_grad_norm": 0.0}
+    same: dict[str, Any] = {"optim": "sgd", "max_steps": 10, "beta": 0.0, "max_grad_norm": 0.0}
     same["generation_kwargs"] = {"min_new_tokens": NUM_TOKENS}
     config = RLOOConfig(output_dir=str(tmp_path / "trl"), **BARE | same | {"learning_rate": 0.03 / NUM_TOKENS})
     theirs = RLOOTrainer(str(CHECKPOINT), places, config, seeds(40))

@@ -2,6 +2,7 @@ import importlib.metadata
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -17,23 +18,27 @@ from tiny_runs import SETTINGS, seeds
 VERSIONS = {"0.21.1": False, "0.22.0": True, "0.30.0+cpu": True, "0.31.0": True, "0.31.1": False, "0.32.0rc1": False}
 
 
+def config(**settings) -> Any:
+    return SimpleNamespace(**settings)
+
+
 def found(monkeypatch, is_there, version=None):
     monkeypatch.setattr(backends, "installed_vllm", lambda: (is_there, version))
 
 
 def test_nothing_is_asked_of_a_run_without_vllm(monkeypatch):
     found(monkeypatch, False)
-    check_vllm(SimpleNamespace(use_vllm=False))
+    check_vllm(config(use_vllm=False))
 
 
 @pytest.mark.parametrize(("version", "is_supported"), VERSIONS.items())
 def test_the_range_is_trls(monkeypatch, version, is_supported):
     found(monkeypatch, True, version)
     if is_supported:
-        check_vllm(SimpleNamespace(use_vllm=True))
+        check_vllm(config(use_vllm=True))
         return
     with pytest.raises(ImportError) as caught:
-        check_vllm(SimpleNamespace(use_vllm=True))
+        check_vllm(config(use_vllm=True))
     message = str(caught.value)
     assert f"version {version} is installed" in message
     assert "range <=0.31.0,>=0.22.0" in message
@@ -42,7 +47,7 @@ def test_the_range_is_trls(monkeypatch, version, is_supported):
 
 def test_a_source_tree_without_a_version_is_trusted(monkeypatch):
     found(monkeypatch, True, None)
-    check_vllm(SimpleNamespace(use_vllm=True))
+    check_vllm(config(use_vllm=True))
 
 
 def test_our_extra_has_the_same_range():

@@ -1,6 +1,7 @@
 """Where bitsandbytes cannot work, a quantised base is refused before anything is loaded or written."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import transformers.integrations.bitsandbytes as integration
@@ -28,7 +29,7 @@ def test_trainer(tmp_path, reason, is_in_args):
     config = BitsAndBytesConfig(load_in_8bit=True)
     settings = {**SETTINGS, "model_init_kwargs": {"quantization_config": config}} if is_in_args else SETTINGS
     args = SeRLConfig(output_dir=str(tmp_path / "run"), **settings)
-    given = {} if is_in_args else {"quantization_config": config}
+    given: dict[str, Any] = {} if is_in_args else {"quantization_config": config}
     with pytest.raises(ValueError, match=f"load_in_8bit needs bitsandbytes.*{reason}"):
         SeRLTrainer("no/such-model", args=args, train_dataset=seeds(), **given)
     assert not (tmp_path / "run").exists()

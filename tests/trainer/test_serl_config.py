@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from serl_trl import SeRLConfig
 
 
 ROOT = Path(__file__).parents[2]
+KINDS: Any = (SeRLConfig, ModelConfig)
 ACCELERATE = ROOT / "accelerate_configs"
 
 
@@ -248,8 +250,8 @@ def test_every_yaml_of_the_recipes_parses():
     assert paths
     for path in paths:
         settings = yaml.safe_load(path.read_text())
-        parser = TrlParser((SeRLConfig, ModelConfig))
-        known = {name for kind in (SeRLConfig, ModelConfig) for name in kind.__dataclass_fields__}
+        parser = TrlParser(KINDS)
+        known = {name for kind in KINDS for name in kind.__dataclass_fields__}
         flags = ["--config", str(path)]
         _, _, rest = parser.parse_args_and_config(flags, return_remaining_strings=True, fail_with_unknown_args=False)
         assert {flag.lstrip("-") for flag in rest if flag.startswith("--")} == set(settings) - known
@@ -262,9 +264,7 @@ def test_every_yaml_of_the_recipes_parses():
 def test_the_papers_recipes_hold_the_papers_settings(name, processes, monkeypatch):
     monkeypatch.setattr(SeRLConfig, "world_size", property(lambda self: processes))
     path = ROOT / "recipes" / "configs" / f"{name}.yaml"
-    args, model_args = TrlParser((SeRLConfig, ModelConfig)).parse_args_and_config(
-        ["--config", str(path)], fail_with_unknown_args=True
-    )
+    args, model_args = TrlParser(KINDS).parse_args_and_config(["--config", str(path)], fail_with_unknown_args=True)
     # 16 prompts x 16 completions, then 16 optimiser steps of 16 completions
     assert (args.num_prompts_per_generation, args.num_generations, args.seed) == (16, 16, 42)
     assert args.per_device_train_batch_size * args.gradient_accumulation_steps * processes == 16

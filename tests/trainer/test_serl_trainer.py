@@ -103,8 +103,8 @@ def test_votes_are_taken_over_each_group(tmp_path):
 
 def test_rejected_groups_leave_masks_and_denominators(tmp_path):
     """The band lets through groups in which two of four are right, not the first, in which all are."""
-    rewards = {"reward_funcs": [MajorityVoteReward(), Alternating()], "reward_weights": [0.0, 1.0]}
-    run = trainer(tmp_path, self_instruct=False, beta=0.0, **rewards)
+    both = {"reward_funcs": [MajorityVoteReward(), Alternating()], "reward_weights": [0.0, 1.0]}
+    run = trainer(tmp_path, self_instruct=False, beta=0.0, **both)
     shares = [1.0, 0.5, 0.5, 0.5]
     run._group_shares = lambda: shares
     output = rollout(run)
@@ -274,7 +274,12 @@ def test_continuous_batching_leaves_evaluation_in_its_mode(tmp_path):
     args = SeRLConfig(output_dir=str(tmp_path), **SETTINGS | settings | cache)
     run = SeRLTrainer(str(CHECKPOINT), args=args, train_dataset=seeds(), eval_dataset=seeds(2))
     modes, original = [], run.compute_loss
-    run.compute_loss = lambda *args, **kwargs: (modes.append(run.model.training), original(*args, **kwargs))[1]
+
+    def noted(*args, **kwargs):
+        modes.append(run.model.training)
+        return original(*args, **kwargs)
+
+    run.compute_loss = noted
     assert "eval_reward" in run.evaluate()
     assert modes == [False]
     assert not run._metrics["train"]

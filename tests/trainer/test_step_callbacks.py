@@ -1,5 +1,6 @@
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ class ZeroOptimizer:
     """As far as it is asked: gradients are dropped after every step, weights move in `_optimizer_step`."""
 
     def __init__(self):
-        self.weight, self.gradient = 0.0, 1.0
+        self.weight = 0.0
+        self.gradient: float | None = 1.0
 
     def _optimizer_step(self, group):
         self.weight += 1
@@ -27,7 +29,7 @@ class ZeroOptimizer:
 def test_an_empty_step_drops_gradients_and_moves_nothing():
     optimizer, verdicts = ZeroOptimizer(), iter([False, True, False])
     hold_empty_steps(optimizer, lambda: next(verdicts))
-    weights = []
+    weights: list[float] = []
     for _ in range(3):
         optimizer.gradient = 1.0
         optimizer.step()
@@ -50,7 +52,8 @@ class LoggingTrainer:
     """Notes what it is told to log, and in which mode its model is then."""
 
     def __init__(self):
-        self.model, self.logged, self.log_completions = SimpleNamespace(training=True), [], True
+        self.model: Any = SimpleNamespace(training=True)
+        self.logged, self.log_completions = [], True
         self.model.eval = lambda: setattr(self.model, "training", False)
         self.model.train = lambda mode: setattr(self.model, "training", mode)
 
@@ -62,7 +65,12 @@ class LoggingTrainer:
 @pytest.mark.parametrize(("every_steps", "measured"), [(0, [0, 3, 6]), (2, [0, 2, 3, 4, 6]), (3, [0, 3, 6])])
 def test_a_policy_is_measured_before_every_few_steps_and_as_iterations_end(every_steps, measured):
     trainer, steps = LoggingTrainer(), []
-    callback = EvaluationCallback(trainer, {"": lambda: steps.append(state.global_step) or report(1.0)}, every_steps)
+
+    def measured_now():
+        steps.append(state.global_step)
+        return report(1.0)
+
+    callback = EvaluationCallback(trainer, {"": measured_now}, every_steps)
     state, control = SimpleNamespace(global_step=0), SimpleNamespace(should_log=True)
     callback.on_train_begin(None, state, control)
     for step in range(1, 7):  # two iterations of three steps

@@ -18,7 +18,7 @@ def trainer(tmp_path, model, **settings):
 
 @pytest.fixture
 def warnings(monkeypatch):
-    told = []
+    told: list[str] = []
     monkeypatch.setattr(trainable.logger, "warning", told.append)
     return told
 

@@ -86,7 +86,8 @@ def test_the_judge_sees_problem_and_solution_and_no_more():
 
 
 def test_equal_rows_are_judged_once_and_no_verdict_is_counted():
-    asked, metrics = [], {}
+    asked: list[str] = []
+    metrics: dict[str, float] = {}
 
     def judge(prompts):
         asked.extend(prompts)
@@ -136,10 +137,13 @@ def test_trl_names():
 
 
 def test_a_problem_in_content_blocks_is_shown_to_the_judge():
-    asked = []
-    reward = JudgeReward(
-        lambda prompts: [asked.append(prompt) or "Yes." for prompt in prompts], "{problem} {solution}"
-    )
+    asked: list = []
+
+    def judge(prompts):
+        asked.extend(prompts)
+        return ["Yes."] * len(prompts)
+
+    reward = JudgeReward(judge, "{problem} {solution}")
     prompt = [{"role": "user", "content": [{"type": "text", "text": "1+1?"}]}]
     assert reward(prompts=[prompt], completions=[[{"role": "assistant", "content": None}]]) == [1.0]
     assert asked == [[{"role": "user", "content": "1+1? "}]]

@@ -68,7 +68,7 @@ def test_properties(answers, num_classes, is_tie):
 
 def test_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        majority_vote(boxed("1")).winner = 1
+        majority_vote(boxed("1")).winner = 1  # type: ignore[misc]  # on purpose
 
 
 @pytest.mark.parametrize(

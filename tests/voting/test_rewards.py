@@ -52,7 +52,7 @@ def test_majority_ignores_labels():
 
 
 def test_majority_logs_a_row_each():
-    logged = {}
+    logged: dict[str, list] = {}
     call(MajorityVoteReward(), list("pppq"), [A, A, B, SILENT], log_extra=logged.__setitem__)
     assert logged["vote_answer"] == ["1", "1", "1", ""]
     assert logged["vote_share"] == pytest.approx([2 / 3, 2 / 3, 2 / 3, 0.0])
@@ -174,7 +174,7 @@ def test_more_votes_than_rows_need_our_trainer():
 
 def test_weights_are_a_function():
     with pytest.raises(ValueError, match=r"weights is \[1, 2\].*must be a function"):
-        MajorityVoteReward(weights=[1, 2])
+        MajorityVoteReward(weights=[1, 2])  # type: ignore[arg-type]  # on purpose
 
 
 def test_num_votes_positive():

@@ -56,7 +56,7 @@ class NoTree(Exception):  # noqa: N818
     """The expression is not in the grammar."""
 
 
-def _node(kind: str, *args: Any) -> Node:
+def _node(kind: str, *args: object) -> Node:
     return Node(kind, args, all(arg.is_constant for arg in args if isinstance(arg, Node)))
 
 

@@ -23,7 +23,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 NAME = "serl_trl bounded worker"
@@ -45,8 +45,20 @@ class Outcome(NamedTuple):
     detail: str = ""
 
 
+class Popen(Protocol):
+    """What is asked of Loky's handle of a process."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code; `None` while it runs."""
+
+    def wait(self) -> int | None:
+        """Its exit code, once it has ended."""
+
+
 class WorkerProcess(NamedTuple):
-    popen: Any  # Loky's, with `poll()` and `wait()`
+    popen: Popen
     connection: Connection
     kill: Callable[[], Any]  # a finalizer: runs once, by hand, when the owner is collected, or at exit
 
@@ -115,7 +127,7 @@ def launch(owner: object, initializer: bytes, memory_limit_bytes: int) -> Worker
     return WorkerProcess(popen, ours, weakref.finalize(owner, _kill, popen, ours, os.getpid()))
 
 
-def _kill(popen: Any, connection: Connection, owner_pid: int) -> None:
+def _kill(popen: Popen, connection: Connection, owner_pid: int) -> None:
     """Ends the worker, even one busy in C, and reaps it. A forked copy of its owner only lets go of the pipe."""
     connection.close()
     if os.getpid() == owner_pid:

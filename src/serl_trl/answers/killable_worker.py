@@ -69,7 +69,7 @@ class BoundedWorker:
         self._next_start_s = 0.0
         _WORKERS.add(self)
 
-    def call(self, function: Callable[..., Any], *arguments: Any, time_limit_s: float) -> Outcome:
+    def call(self, function: Callable[..., Any], *arguments: object, time_limit_s: float) -> Outcome:
         """`function(*arguments)`, computed in the worker.
 
         Args:

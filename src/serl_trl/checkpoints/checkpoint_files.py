@@ -249,8 +249,8 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _json(value: Any, place: str) -> str:
-    def convert(other: Any) -> Any:
+def _json(value: object, place: str) -> str:
+    def convert(other: object) -> object:
         if hasattr(other, "tolist"):  # a tensor, a NumPy number
             return other.tolist()
         raise TypeError(f"{place} holds a {type(other).__name__}, which a checkpoint cannot: {other!r}.")

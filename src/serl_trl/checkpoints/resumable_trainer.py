@@ -52,8 +52,14 @@ class ResumableGRPOTrainer(GRPOTrainer):
     """
 
     args: GRPOConfig
-    model: Any
-    train_dataset: Any
+    # What Trainer and TRL leave without a type, or begin with `None`.
+    model: Any  # a PreTrainedModel, or a PeftModel round one
+    train_dataset: Any  # a Dataset, or the slots of a dataset that is written in training
+    deepspeed: Any  # its engine, where it trains
+    num_generations: int
+    num_generations_eval: int
+    _buffered_inputs: Any  # a list of the micro-batches of a rollout
+    _logs: dict[str, Any]
     shared_states: dict[str, Stateful]
     kept_checkpoints: list[Callable[[], list[Path]]]  # asked at each save what must not be rotated away
     is_writing_checkpoint = False
@@ -149,7 +155,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         if self.args.save_strategy != "no":
             self.weights.start()
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         """Has the checkpoint written aside, adds the rest of the state, and publishes it when every process is done."""
         folder = checkpoints.staged(self.run_dir, self.state.global_step)
         try:
@@ -189,7 +195,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
             self._save_checkpoint(self.model, trial=None)
         return self.run_dir / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
 
-    def _write_checkpoint(self, folder: Path, model: Any, trial: Any) -> None:
+    def _write_checkpoint(self, folder: Path, model: torch.nn.Module, trial: object) -> None:
         run_dir = self.run_dir
         # Trainer pushes what it has written, too, where it is not in its place yet
         with (

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 
 # A checkpoint says where in the data, in the rollout and in the accumulation of gradients the run was. These settings
@@ -51,7 +55,7 @@ FREE_PREFIXES = ("logging_", "log_level", "log_on_", "save_", "eval_", "hub_", "
 PACKAGES = ("serl_trl", "torch", "transformers", "trl", "peft")
 
 
-def run_settings(args: Any, **facts: Any) -> dict[str, Any]:
+def run_settings(args: "TrainingArguments", **facts: object) -> dict[str, Any]:
     """
     The settings of a run as JSON-able data.
 
@@ -66,12 +70,12 @@ def run_settings(args: Any, **facts: Any) -> dict[str, Any]:
     return {"args": plain(args.to_dict()), "facts": facts, "versions": versions}
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """What JSON makes of a value; of what has no JSON form its name, or its text."""
     return json.loads(json.dumps(value, default=lambda other: getattr(other, "__qualname__", str(other))))
 
 
-def digest(values: Any) -> str:
+def digest(values: Iterable[object]) -> str:
     """
     A short fingerprint of JSON-able values, in their order.
 

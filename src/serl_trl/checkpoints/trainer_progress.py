@@ -1,8 +1,15 @@
 """What TRL's and Transformers' trainers leave out of a checkpoint: rollouts, losses, logs and the order of the data."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import TrainerState
+
+
+if TYPE_CHECKING:
+    from .resumable_trainer import ResumableGRPOTrainer
+    from .training_loop import TrainingLoop
 
 
 class DataOrder:
@@ -13,12 +20,12 @@ class DataOrder:
         loop: Tells when epochs begin and end ([`TrainingLoop`]).
     """
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: "TrainingLoop") -> None:
         self.loop = loop
         self.generator: torch.Generator | None = None
         self._state = torch.empty(0)
 
-    def watch(self, dataloader: Any) -> None:
+    def watch(self, dataloader: object) -> None:
         """Finds the generator of a dataloader, below what accelerate has wrapped round its sampler."""
         sampler = dataloader
         while (inner := getattr(sampler, "batch_sampler", None) or getattr(sampler, "sampler", None)) is not None:
@@ -30,7 +37,7 @@ class DataOrder:
         if self.generator is not None:
             self._state = self.generator.get_state()
 
-    def tensors(self, state: Any) -> dict[str, torch.Tensor]:
+    def tensors(self, state: TrainerState) -> dict[str, torch.Tensor]:
         """What a checkpoint holds of the order: that of the epoch in which the run goes on."""
         if self.generator is None:
             return {}
@@ -43,14 +50,16 @@ class DataOrder:
             self.generator.set_state(order)
 
 
-def rollouts_in_progress(trainer: Any) -> list[dict[str, Any]]:
+def rollouts_in_progress(trainer: "ResumableGRPOTrainer") -> list[dict[str, Any]]:
     """The micro-batches of the last rollout, unless the next step begins with a new one."""
     generate_every = (trainer.args.steps_per_generation or 1) * trainer.num_iterations
     is_rollout_due = trainer._step % generate_every == 0
     return [] if is_rollout_due else trainer._buffered_inputs
 
 
-def restore_rollouts(trainer: Any, step: int, buffer: list[dict[str, Any]], tensors: dict[str, torch.Tensor]) -> None:
+def restore_rollouts(
+    trainer: "ResumableGRPOTrainer", step: int, buffer: list[dict[str, Any]], tensors: dict[str, torch.Tensor]
+) -> None:
     """
     Puts back the count of micro-batches and the rollouts that are still to be trained on.
 
@@ -66,7 +75,7 @@ def restore_rollouts(trainer: Any, step: int, buffer: list[dict[str, Any]], tens
         trainer._buffered_inputs[int(i)][name] = tensor.to(trainer.accelerator.device)
 
 
-def pending_logs(trainer: Any) -> dict[str, Any]:
+def pending_logs(trainer: "ResumableGRPOTrainer") -> dict[str, Any]:
     """Losses, metrics and rows of the table of completions that wait for the next log."""
     return {
         "loss": trainer._tr_loss.item(),
@@ -76,7 +85,7 @@ def pending_logs(trainer: Any) -> dict[str, Any]:
     }
 
 
-def restore_logs(trainer: Any, logs: dict[str, Any]) -> None:
+def restore_logs(trainer: "ResumableGRPOTrainer", logs: dict[str, Any]) -> None:
     """Puts back what [`pending_logs`] returned, once Trainer has set its losses to 0."""
     trainer._tr_loss += logs["loss"]
     trainer._globalstep_last_logged = logs["last_logged_step"]
@@ -84,11 +93,11 @@ def restore_logs(trainer: Any, logs: dict[str, Any]) -> None:
     _refill(trainer._logs, logs["logs"])
 
 
-def _plain(values: Any) -> Any:
+def _plain(values: Mapping[str, Iterable[object]] | Iterable[object]) -> dict[str, list] | list:
     return {name: list(v) for name, v in values.items()} if isinstance(values, dict) else list(values)
 
 
-def _refill(target: Any, values: dict[str, Any]) -> None:
+def _refill(target: dict[str, Any], values: dict[str, Any]) -> None:
     """Replaces what lists and deques, or dicts of them, hold."""
     for name, value in values.items():
         if isinstance(value, dict):

@@ -2,9 +2,9 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from . import checkpoint_files as checkpoints
 
@@ -57,11 +57,11 @@ class TrainingLoop(TrainerCallback):
         epochs, steps = divmod(global_step + self.num_steps_skipped, num_steps_per_epoch)
         return epochs, 0 if args.ignore_data_skip else steps * args.gradient_accumulation_steps
 
-    def is_last_of_epoch(self, state: Any, control: Any) -> bool:
+    def is_last_of_epoch(self, state: TrainerState, control: TrainerControl) -> bool:
         """Whether the step that is done is the last of an epoch whose end is still to come."""
         return self._is_within_epoch and (state.epoch % 1 == 0 or control.should_epoch_stop)
 
-    def note_save(self, state: Any, control: Any) -> None:
+    def note_save(self, state: TrainerState, control: TrainerControl) -> None:
         """Has a step that is saved before its epoch has ended saved again when it has."""
         self._is_save_due = self.is_last_of_epoch(state, control)
 

@@ -99,7 +99,8 @@ class WeightsCheck:
         run_on_all_ranks(check)
 
     def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
-        model: Any = self.trainer.model
+        model = self.trainer.model
+        assert model is not None  # Trainer allows it for `model_init` alone
         return model.named_parameters()
 
     def _hashes(self) -> dict[str, str]:
@@ -109,7 +110,7 @@ class WeightsCheck:
         return {**known, **tensor_hashes({name: p for name, p in self._parameters() if name not in known})}
 
 
-def load_if_renamed(model: Any, checkpoint: Path) -> bool:
+def load_if_renamed(model: object, checkpoint: Path) -> bool:
     """
     Loads a checkpoint with names that the model does not have, as it was saved: by `from_pretrained`, into a copy on
     the CPU.

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
 from ..prompts import Decoding, Generated, Sampling, end_tokens
 from ..runtime import isolated_random_state
 from ..types import Prompt
+
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from vllm import LLM
 
 
 Engine: TypeAlias = Callable[[Sequence[Prompt], Sampling], list[Generated]]  # one completion for each prompt
@@ -24,7 +30,7 @@ class TransformersEngine:
         batch_size (`int`, *optional*, defaults to `256`): Completions generated at a time.
     """
 
-    def __init__(self, model: Any, decoding: Decoding, batch_size: int = 256) -> None:
+    def __init__(self, model: "PreTrainedModel | PeftModel", decoding: Decoding, batch_size: int = 256) -> None:
         self.model, self.decoding, self.batch_size = model, decoding, batch_size
 
     @property
@@ -42,7 +48,10 @@ class TransformersEngine:
 
 
 def transformers_engine(
-    model: Any, tokenizer: Any, batch_size: int = 256, chat_template_kwargs: dict[str, Any] | None = None
+    model: "PreTrainedModel | PeftModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    batch_size: int = 256,
+    chat_template_kwargs: dict[str, Any] | None = None,
 ) -> Engine:
     """
     [`TransformersEngine`] of a model that no trainer trains.
@@ -67,7 +76,7 @@ class VLLMEngine:
         decoding ([`Decoding`]): The rules by which prompts become tokens and completions end.
     """
 
-    def __init__(self, llm: Any, decoding: Decoding) -> None:
+    def __init__(self, llm: "LLM", decoding: Decoding) -> None:
         self.llm, self.decoding = llm, decoding
 
     @property
@@ -93,7 +102,7 @@ class VLLMEngine:
         return [(output.outputs[0].text, len(output.outputs[0].token_ids)) for output in outputs]
 
 
-def vllm_engine(llm: Any, chat_template_kwargs: dict[str, Any] | None = None) -> Engine:
+def vllm_engine(llm: "LLM", chat_template_kwargs: dict[str, Any] | None = None) -> Engine:
     """
     [`VLLMEngine`] with the tokenizer and the end tokens of the model that vLLM has loaded.
 

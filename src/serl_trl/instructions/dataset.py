@@ -25,6 +25,7 @@ from .queue import Cursor
 from .reply_parser import parse_reply
 from .seed_deck import SeedDeck, few_shot_choice
 from .seed_prompts import SeedPrompts, warn_of_tokenizer
+from .settings import InstructionSettings
 
 
 Writer: TypeAlias = Callable[[list[Prompt], int], list[Reply]]
@@ -51,7 +52,7 @@ class SelfInstructDataset(Dataset):
             and compared once, and each gets its part of what descends from it.
         num_instructions, num_few_shot, seed_fraction, seed:
             As in [`SeRLConfig`].
-        filters (`list[InstructionFilter]`, *optional*):
+        filters (`Sequence[InstructionFilter]`, *optional*):
             What a written instruction must pass, in this order: any objects with a name and a call; see
             [`~serl_trl.instructions.filters.InstructionFilter`]. Defaults to length, keyword and novelty with the
             defaults of [`SeRLConfig`].
@@ -89,7 +90,7 @@ class SelfInstructDataset(Dataset):
         num_instructions: int = 2000,
         num_few_shot: int = 8,
         seed_fraction: float = 0.25,
-        filters: list[InstructionFilter] | None = None,
+        filters: Sequence[InstructionFilter] | None = None,
         max_per_seed: int | None = None,
         encode: Encoder | None = None,
         prompt_template: PromptTemplate | None = None,
@@ -122,7 +123,7 @@ class SelfInstructDataset(Dataset):
     def from_config(
         cls,
         seeds: datasets.Dataset | Sequence[Prompt],
-        args: Any,
+        args: InstructionSettings,
         prompt_template: PromptTemplate | None = None,
         further_filters: Sequence[InstructionFilter] = (),
     ) -> "SelfInstructDataset":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate.logging import get_logger
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from ..checkpoints import complete_checkpoints
 from ..runtime import written_whole
@@ -203,7 +203,7 @@ class CollapseGuard(TrainerCallback):
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def check_action(action: str, args: Any) -> None:
+def check_action(action: str, args: TrainingArguments) -> None:
     """Raises a ValueError for an action of [`CollapseGuard`] that there is not, or that the trainer's settings do not allow."""
     if action not in ACTIONS:
         raise ValueError(f"action is {action!r}; choose from {', '.join(ACTIONS)}.")

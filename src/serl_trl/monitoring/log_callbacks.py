@@ -4,12 +4,22 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from transformers import ProgressCallback, TrainerCallback
+import torch
+from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState
 
 from ..evaluation import EvaluationReport
 from ..runtime import temporarily_set, written_whole
+
+
+class LoggingTrainer(Protocol):
+    """What is asked of a trainer to log scores."""
+
+    model: torch.nn.Module
+
+    def log(self, logs: dict[str, float]) -> None:
+        """Files them under the step that is done."""
 
 
 class EvaluationCallback(TrainerCallback):
@@ -25,7 +35,9 @@ class EvaluationCallback(TrainerCallback):
         every_steps (`int`): Optimiser steps between two measurements; 0: only at the ends of iterations.
     """
 
-    def __init__(self, trainer: Any, measures: Mapping[str, Callable[[], EvaluationReport]], every_steps: int) -> None:
+    def __init__(
+        self, trainer: LoggingTrainer, measures: Mapping[str, Callable[[], EvaluationReport]], every_steps: int
+    ) -> None:
         self.trainer, self.measures, self.every_steps = trainer, measures, every_steps
         self._measured_step: int | None = None
 
@@ -42,7 +54,7 @@ class EvaluationCallback(TrainerCallback):
         if self._measured_step != state.global_step:
             self._log(state, control)
 
-    def _log(self, state: Any, control: Any) -> None:
+    def _log(self, state: TrainerState, control: TrainerControl) -> None:
         self._measured_step = state.global_step
         should_log = control.should_log  # a log clears it, and that of the step itself is still to come
         scores = {

@@ -3,13 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from transformers import GenerationConfig
 
 from ..runtime import model_mode
 from ..types import Prompt
+
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,19 @@ class Decoding:
     Source: TRL 1.16 ends rollouts at the model's and the tokenizer's end tokens alike, and so do we.
     """
 
-    tokenizer: Any
+    tokenizer: Any  # a PreTrainedTokenizerBase, whose methods may return more kinds than are asked for here
     eos_token_ids: tuple[int, ...]
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     chat_template: str | None = None
     generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Any, tokenizer: Any, chat_template_kwargs: Mapping[str, Any] | None = None) -> "Decoding":
+    def of(
+        cls,
+        model: "PreTrainedModel | PeftModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        chat_template_kwargs: Mapping[str, Any] | None = None,
+    ) -> "Decoding":
         """The rules for a model that stands alone."""
         return cls(tokenizer, end_tokens(model.generation_config.eos_token_id, tokenizer), chat_template_kwargs or {})
 
@@ -160,7 +170,7 @@ class Decoding:
                     completions[i] = (self.tokenizer.decode(ids, skip_special_tokens=True), len(ids))
         return completions
 
-    def _padded(self, rows: Sequence[list[int]], device: Any) -> dict[str, torch.Tensor]:
+    def _padded(self, rows: Sequence[list[int]], device: torch.device) -> dict[str, torch.Tensor]:
         """Tokens and attention mask, both (B, T), filled up on the left."""
         width = max(map(len, rows))
         tokens = [[self.pad_token_id] * (width - len(row)) + row for row in rows]
@@ -171,7 +181,7 @@ class Decoding:
         }
 
 
-def end_tokens(declared: int | Sequence[int] | None, tokenizer: Any) -> tuple[int, ...]:
+def end_tokens(declared: int | Sequence[int] | None, tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
     """
     The tokens that end a completion.
 

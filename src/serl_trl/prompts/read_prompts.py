@@ -72,7 +72,7 @@ def as_prompts(values: Sequence[Any], places: Sequence[str]) -> list[Prompt]:
     return prompts
 
 
-def as_prompt(value: Any, place: str) -> Prompt:
+def as_prompt(value: object, place: str) -> Prompt:
     """
     A prompt in the one form in which everything else takes it: text, or messages of which each holds text.
 
@@ -114,7 +114,7 @@ def as_prompt(value: Any, place: str) -> Prompt:
     return messages
 
 
-def _as_message(message: Any, place: str) -> dict[str, Any]:
+def _as_message(message: object, place: str) -> dict[str, Any]:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str) or "content" not in message:
         raise ValueError(f"{place} has the message {shown(message)}; a message has the fields 'role' and 'content'.")
     content = message["content"]
@@ -133,7 +133,7 @@ def _as_message(message: Any, place: str) -> dict[str, Any]:
     return {**fields, "content": content if content is None else _writable(content, place)}
 
 
-def _sound_text(text: str, place: str, value: Any) -> str:
+def _sound_text(text: str, place: str, value: object) -> str:
     """The text, if it says anything and can be written down."""
     if all(char.isspace() or unicodedata.category(char) in ("Cf", "Cc") for char in text):
         raise ValueError(f"{place} is empty: {shown(value)}. Remove it.")
@@ -149,7 +149,7 @@ def _writable(text: str, place: str) -> str:
     return text
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value on one line, not too long for an error."""
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:120]} ..."

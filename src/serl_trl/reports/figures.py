@@ -4,6 +4,7 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
@@ -242,23 +243,23 @@ def _drawable(name: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in name[:MAX_NAME_CHARS])
 
 
-def styled_figure(**kwargs: Any) -> matplotlib.figure.Figure:
+def styled_figure(figsize: tuple[float, float] | None = None) -> matplotlib.figure.Figure:
     """A figure that is drawn within the style of these pictures; call it inside `picture_style()`."""
-    return matplotlib.figure.Figure(layout="constrained", **kwargs)
+    return matplotlib.figure.Figure(layout="constrained", figsize=figsize)
 
 
-def picture_style(**settings: Any) -> Any:
+def picture_style(**settings: object) -> AbstractContextManager[None]:
     """The style of these pictures, as a context."""
     values: Any = {**_STYLE, **settings}
     return matplotlib.rc_context(values)
 
 
-def svg(draw: Callable[[Axes], None], name: str, alt: str, size: tuple[float, float] = (5.0, 3.4)) -> Markup:
+def svg(draw: Callable[[Axes], object], name: str, alt: str, size: tuple[float, float] = (5.0, 3.4)) -> Markup:
     """
     A picture as an SVG element for a page: no document of its own, no fonts, colours by variables.
 
     Args:
-        draw (`Callable[[Axes], None]`): Draws it.
+        draw (`Callable[[Axes], object]`): Draws it.
         name (`str`): Distinguishes its parts from those of other pictures in the page.
         alt (`str`): What it shows, in words.
         size (`tuple[float, float]`): Width and height in inches, at 72 points each.

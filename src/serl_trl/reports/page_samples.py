@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..answers import ANSWER_TYPES, find_answer
 from ..prompts import instruction_text
-from ..types import completion_text
+from ..types import Completion, Prompt, completion_text
 from ..voting import is_in_band
 from .run_folder import RunFolder, evenly, is_number, rejection_of
 
@@ -55,7 +55,7 @@ def instruction_rows(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _fate(rejection: tuple[str, str] | None, share: Any, band: tuple[float, float] | None) -> str:
+def _fate(rejection: tuple[str, str] | None, share: object, band: tuple[float, float] | None) -> str:
     if rejection is not None:
         return f"rejected: {shortened(rejection[0], MAX_PARENT_CHARS)}"
     if not is_number(share):
@@ -143,7 +143,7 @@ def trained_samples(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def marked(completion: Any, answer_type: str = "math") -> dict[str, Any]:
+def marked(completion: Completion, answer_type: str = "math") -> dict[str, Any]:
     """
     A completion as HTML with the answer that is read from it marked.
 
@@ -198,8 +198,8 @@ def shortened(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else text[:max_chars] + " \u2026"
 
 
-def _answer_type(name: Any) -> str:
-    return name if name in ANSWER_TYPES else "math"
+def _answer_type(name: object) -> str:
+    return name if isinstance(name, str) and name in ANSWER_TYPES else "math"
 
 
 def _rewards(row: Mapping[str, Any]) -> str:
@@ -213,11 +213,11 @@ def _is_right(row: Mapping[str, Any]) -> bool:
     return _first(row.get("is_right")) is True
 
 
-def _first(values: Any) -> Any:
+def _first(values: object) -> Any:
     return values[0] if isinstance(values, list) and values else ""
 
 
-def _prompt_text(prompt: Any) -> str:
+def _prompt_text(prompt: Prompt | None) -> str:
     """What the user was asked, of a prompt as text or as messages; empty where it was not filed."""
     try:
         return str(instruction_text(prompt)) if prompt else ""

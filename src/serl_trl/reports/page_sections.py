@@ -298,7 +298,7 @@ def _planned_steps(folder: RunFolder) -> int | None:
     return round(size * iterations) if size and is_number(iterations) else None
 
 
-def _scores(values: Any) -> dict[str, list[float]]:
+def _scores(values: object) -> dict[str, list[float]]:
     """The scores of a report that have a mean and an interval."""
     return {
         str(name): score
@@ -346,21 +346,21 @@ def _span(points: Sequence[Point]) -> str:
     return f"{_ends(points)} (steps {points[0].step} to {points[-1].step})"
 
 
-def _date(text: Any) -> str:
+def _date(text: object) -> str:
     try:
         return datetime.fromisoformat(str(text)).strftime("%Y-%m-%d %H:%M %Z").strip()
     except ValueError:
         return str(text)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_SETTING_CHARS else text[:MAX_SETTING_CHARS] + " \u2026"
 
 
-def _is_pair(value: Any) -> bool:
+def _is_pair(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def _dict(value: Any) -> dict[str, Any]:
+def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

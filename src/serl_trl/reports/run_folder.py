@@ -4,18 +4,20 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 import pyarrow.parquet
 
 from ..voting import is_in_band
 from .run_record import RECORD_FILE
 
+
+Item = TypeVar("Item")
 
 # A file system's clock may be behind that of the machine that wrote run.json.
 _CLOCK_SLACK_S = 2.0
@@ -258,7 +260,7 @@ def rejection_of(row: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def evenly(items: Any, number: int) -> list[Any]:
+def evenly(items: Sequence[Item], number: int) -> list[Item]:
     """
     At most `number` of a sequence, spread evenly, with the first and the last.
 
@@ -277,6 +279,6 @@ def evenly(items: Any, number: int) -> list[Any]:
     return [items[round(i * (len(items) - 1) / (number - 1))] for i in range(number)]
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..checkpoints import installed_version, plain
 from ..runtime import written_whole
+
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from transformers import TrainingArguments
 
 
 RECORD_FILE = "run.json"
@@ -35,7 +40,7 @@ _FOLLOWING = ("accelerator_config", "activation_checkpointing", "dataloader_pin_
 
 
 def write_run_record(
-    args: Any, *, model: str, resumed_from: str | None = None, others: Mapping[str, Any] | None = None
+    args: "TrainingArguments", *, model: str, resumed_from: str | None = None, others: Mapping[str, Any] | None = None
 ) -> Path:
     """
     Writes `run.json` as a run starts. A run that is resumed keeps the record of its earlier sessions.
@@ -51,7 +56,7 @@ def write_run_record(
     Returns:
         `Path`: The file. `changed` in it holds `[default, value]` of the settings that are not at their default.
     """
-    path = Path(args.output_dir) / RECORD_FILE
+    path = Path(str(args.output_dir)) / RECORD_FILE
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     session = {"started": now, "resumed_from": None if resumed_from is None else Path(resumed_from).name}
     former = _former(path) if resumed_from is not None else {}
@@ -70,7 +75,7 @@ def write_run_record(
     return path
 
 
-def changed_from_defaults(settings: Any) -> dict[str, list[Any]]:
+def changed_from_defaults(settings: "DataclassInstance") -> dict[str, list[Any]]:
     """
     The fields of a dataclass that are not at their default, as `[default, value]`.
 
@@ -105,7 +110,7 @@ def changed_from_defaults(settings: Any) -> dict[str, list[Any]]:
     return changed
 
 
-def environment(args: Any) -> dict[str, Any]:
+def environment(args: "TrainingArguments") -> dict[str, Any]:
     """What a run runs on: versions, device, processes, threads."""
     device = str(args.device.type)
     return {
@@ -119,7 +124,7 @@ def environment(args: Any) -> dict[str, Any]:
     }
 
 
-def public(value: Any) -> Any:
+def public(value: object) -> Any:
     """
     JSON-able data without secrets and without the folders of absolute paths.
 
@@ -140,7 +145,7 @@ def public(value: Any) -> Any:
     return value
 
 
-def _values(settings: Any) -> dict[str, Any]:
+def _values(settings: "DataclassInstance") -> dict[str, Any]:
     return settings.to_dict() if hasattr(settings, "to_dict") else asdict(settings)
 
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import gather_object
@@ -16,6 +16,10 @@ from ..types import Completion, Prompt
 from ..voting import GroundTruthReward, MajorityVoteReward, Vote, WinnerMemory, reward_alignment, vote_metrics
 from .generate import rollouts, sampling_seed
 from .policy import Policy
+
+
+if TYPE_CHECKING:
+    from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 
 VOTE_COLUMN = "serl_vote"  # of a row whose group is voted on already: the vote, and the row's place in its group
@@ -51,7 +55,7 @@ class GroupVotes:
         self._num_samplings = 0
         self._memory = WinnerMemory()
 
-    def wrap(self, reward: Any) -> Any:
+    def wrap(self, reward: "RewardFunc") -> "RewardFunc":
         """
         What TRL calls in the place of a reward: of other functions than a [`MajorityVoteReward`], the same, but an error
         of one process ends all of them. Reward models and coroutines are left as they are.
@@ -71,7 +75,8 @@ class GroupVotes:
 
         @functools.wraps(reward)
         def vote(prompts: list, completions: list, **kwargs: Any) -> list[float | None]:
-            return self._rewards(reward, prompts, completions, **kwargs)
+            answer, log_extra, known = (kwargs.get(name) for name in ("answer", "log_extra", VOTE_COLUMN))
+            return self._rewards(reward, prompts, completions, answer, log_extra, known)
 
         return vote
 
@@ -148,9 +153,9 @@ class GroupVotes:
         completions: list,
         answer: list | None = None,
         log_extra: Callable[[str, list], None] | None = None,
-        **kwargs: Any,
+        known: list[tuple[Vote, int]] | None = None,
     ) -> list[float | None]:
-        if (known := kwargs.get(VOTE_COLUMN)) is not None and reward is self.reward:
+        if known is not None and reward is self.reward:
             rows_known = [(vote, reward.rewards(vote)[place]) for vote, place in known]
             _log_votes([vote for vote, _ in rows_known], log_extra)
             return [value for _, value in rows_known]
@@ -215,7 +220,7 @@ def _log_votes(votes: list[Vote], log_extra: Callable[[str, list], None] | None)
         log_extra("vote_answer", [vote.answer or "" for vote in votes])
 
 
-def _ended_together(reward: Any) -> Any:
+def _ended_together(reward: "RewardFunc") -> "RewardFunc":
     """A reward function that ends all processes with the error of any; what TRL knows it by stays."""
     function = reward
     while isinstance(function, functools.partial):
@@ -227,7 +232,7 @@ def _ended_together(reward: Any) -> Any:
         return reward
 
     @functools.wraps(reward)
-    def rewards(*args: Any, **kwargs: Any) -> list[float | None]:
+    def rewards(*args: object, **kwargs: object) -> list[float | None]:
         return run_on_all_ranks(lambda: reward(*args, **kwargs))
 
     rewards.__name__ = getattr(function, "__name__", type(function).__name__)

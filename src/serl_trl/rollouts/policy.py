@@ -1,12 +1,18 @@
 """`Policy`: what rollouts, votes, instructions and probes need to know of a trainer."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from accelerate import Accelerator
-from transformers import PreTrainedModel, TrainerState
+from transformers import GenerationConfig, PreTrainedModel, TrainerState
 
 from ..prompts import Decoding
+
+
+if TYPE_CHECKING:
+    from trl.generation.vllm_generation import VLLMGeneration
 
 
 class Policy(Protocol):
@@ -30,14 +36,14 @@ class Policy(Protocol):
     args: Any
     accelerator: Accelerator
     model: PreTrainedModel
-    model_wrapped: Any
+    model_wrapped: torch.nn.Module
     eos_token_ids: list[int]
     num_generations: int
     num_generations_eval: int
     state: TrainerState
     use_vllm: bool
-    vllm_generation: Any
-    generation_config: Any
+    vllm_generation: "VLLMGeneration"
+    generation_config: GenerationConfig
     generation_kwargs: dict[str, Any]
 
     @property
@@ -60,8 +66,8 @@ class Policy(Protocol):
     def record(self, metrics: Mapping[str, float], mode: str = "train") -> None:
         """Adds metrics to what the next log of `mode` (`"train"` or `"eval"`) averages."""
 
-    def last_checkpoint(self) -> Any:
-        """The checkpoint of the step that is done (`Path`), which is saved now unless it has been."""
+    def last_checkpoint(self) -> Path:
+        """The checkpoint of the step that is done, which is saved now unless it has been."""
 
     def is_world_process_zero(self) -> bool:
         """Whether this is the main process."""

@@ -22,7 +22,7 @@ class RolloutSource:
         """Has the next batch, whose prompts are those of these rollouts, be scored with them."""
         self._due = rollouts
 
-    def __call__(self, prompts: list[Prompt], trainer: Any) -> dict[str, Any]:
+    def __call__(self, prompts: list[Prompt], trainer: object) -> dict[str, Any]:
         """
         Token ids of prompts and completions, and log-probabilities where the backend reports them.
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    import torch
 
 
 @contextmanager
-def temporarily_set(target: Any, **values: Any) -> Iterator[None]:
+def temporarily_set(target: object, **values: object) -> Iterator[None]:
     """Sets attributes for the length of a block."""
     before = {name: getattr(target, name) for name in values}
     try:
@@ -19,7 +23,7 @@ def temporarily_set(target: Any, **values: Any) -> Iterator[None]:
 
 
 @contextmanager
-def model_mode(model: Any, *, training: bool) -> Iterator[None]:
+def model_mode(model: "torch.nn.Module", *, training: bool) -> Iterator[None]:
     """Puts a model in train or eval mode for the length of a block; each module gets the mode back that it had."""
     modes = {module: module.training for module in model.modules()}
     model.train(training)

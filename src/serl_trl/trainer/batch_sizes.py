@@ -3,7 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from .serl_config import SeRLConfig
 
 
 # of a generation batch; the user sets two of them, or fewer
@@ -11,7 +15,7 @@ _SIZES = ("generation_batch_size", "steps_per_generation", "per_device_train_bat
 _ALWAYS_THERE = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
 
 
-def given_sizes(args: Any) -> dict[str, int]:
+def given_sizes(args: "SeRLConfig") -> dict[str, int]:
     """
     The sizes that the user has set: those that are not the default.
 
@@ -36,7 +40,7 @@ def given_sizes(args: Any) -> dict[str, int]:
     return given
 
 
-def fit_sizes(args: Any, given: dict[str, int], target: int, num_prompts: int | None = None) -> None:
+def fit_sizes(args: "SeRLConfig", given: dict[str, int], target: int, num_prompts: int | None = None) -> None:
     """
     Sets the sizes that the user has not set, so that they fit the others and the number of processes.
 
@@ -49,6 +53,7 @@ def fit_sizes(args: Any, given: dict[str, int], target: int, num_prompts: int | 
     Raises:
         ValueError: If what is set does not fit, with sizes that would.
     """
+    assert args.num_generations is not None  # `given_sizes` has refused it
     name = "per_device_train_batch_size"
     sizes = BatchSizes(
         args.num_generations,
@@ -75,7 +80,7 @@ def fit_sizes(args: Any, given: dict[str, int], target: int, num_prompts: int | 
         )
 
 
-def _default_of(args: Any, name: str) -> Any:
+def _default_of(args: "SeRLConfig", name: str) -> Any:
     return args.__dataclass_fields__[name].default
 
 

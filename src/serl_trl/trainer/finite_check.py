@@ -7,7 +7,7 @@ import torch
 from accelerate.utils import gather_object
 
 from ..checkpoints import complete_checkpoints
-from ..types import completion_text
+from ..types import Completion, completion_text
 
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class FiniteCheck:
         """Whether the norm of the gradients is, on every process; a loss that is not finite gives one that is not."""
         trainer = self.trainer
         if trainer.is_deepspeed_enabled:
-            engine: Any = trainer.deepspeed
-            norm: Any = engine.get_global_grad_norm()
+            norm = trainer.deepspeed.get_global_grad_norm()
             return norm is None or math.isfinite(norm)
         norm = torch.nn.utils.get_total_norm([p.grad for p in trainer.model.parameters() if p.grad is not None])
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
@@ -112,11 +111,11 @@ class FiniteCheck:
         )
 
 
-def _shown(prompt: Any, completion: Any) -> str:
+def _shown(prompt: Completion, completion: Completion) -> str:
     return f"{_last_text(prompt)[-MAX_CHARACTERS:]!r} -> {_last_text(completion)[:MAX_CHARACTERS]!r}"
 
 
-def _last_text(text: Any) -> str:
+def _last_text(text: Completion) -> str:
     """A text, or that of the last message, whose content may be `None` or a list of blocks."""
     return (
         text if isinstance(text, str) else completion_text([{**message, "role": "assistant"} for message in text[-1:]])

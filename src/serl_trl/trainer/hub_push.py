@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelerate.logging import get_logger
-from huggingface_hub import HfApi, model_info
+from huggingface_hub import CommitInfo, HfApi, model_info
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SaveStrategy
 from transformers.utils import (
     CONFIG_NAME,
@@ -127,7 +127,7 @@ class HubPushes:
         args, repository = self.trainer.args, repository or self.repository
         try:
             wait(self._jobs)
-            upload: Any = HfApi().upload_folder
+            upload: Callable[..., CommitInfo | Future[CommitInfo]] = HfApi().upload_folder
             return upload(
                 repo_id=repository,
                 folder_path=folder,
@@ -192,7 +192,14 @@ class HubPushes:
             command.append("--private")
         return shlex.join(command)
 
-    def _start(self, checkpoint: Path, folder: Path, message: str, **kwargs: Any) -> None:
+    def _start(
+        self,
+        checkpoint: Path,
+        folder: Path,
+        message: str,
+        ignore_patterns: list[str] | None = None,
+        path_in_repo: str | None = None,
+    ) -> None:
         args = self.trainer.args
         job = HfApi().upload_folder(
             repo_id=self.repository,
@@ -201,7 +208,8 @@ class HubPushes:
             token=args.hub_token,
             revision=args.hub_revision,
             run_as_future=True,
-            **kwargs,
+            ignore_patterns=ignore_patterns,
+            path_in_repo=path_in_repo,
         )
         job.add_done_callback(lambda done: self._tell(done, checkpoint))
         self._jobs.append(job)

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset, IterableDataset
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..instructions import SelfInstructDataset
 from ..prompts import Decoding, prompts_of, shown
@@ -16,6 +16,10 @@ from .serl_config import SeRLConfig
 from .trainable import check_trainable
 
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_rendering(
-    prompts: Sequence[Prompt], tokenizer: Any, chat_template_kwargs: dict[str, Any] | None = None
+    prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, chat_template_kwargs: dict[str, Any] | None = None
 ) -> None:
     """
     Has the chat template render one prompt of each shape: templates refuse roles, or their order, not what is said.
@@ -60,7 +64,7 @@ def check_rendering(
             ) from None
 
 
-def check_padding(tokenizer: Any) -> None:
+def check_padding(tokenizer: PreTrainedTokenizerBase) -> None:
     """
     Raises where nothing could fill up the shorter rows of a batch.
 
@@ -81,7 +85,7 @@ def check_padding(tokenizer: Any) -> None:
 
 def check_lengths(
     prompts: Sequence[Prompt],
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     context: int,
     max_completion_length: int | None = None,
     chat_template_kwargs: dict[str, Any] | None = None,
@@ -115,7 +119,7 @@ def check_lengths(
         )
 
 
-def _decoding(tokenizer: Any, chat_template_kwargs: dict[str, Any] | None) -> Decoding:
+def _decoding(tokenizer: PreTrainedTokenizerBase, chat_template_kwargs: dict[str, Any] | None) -> Decoding:
     """The rules by which prompts become tokens; where text ends does not matter here."""
     return Decoding(getattr(tokenizer, "tokenizer", tokenizer), (), chat_template_kwargs or {})
 
@@ -137,7 +141,10 @@ def _texts(prompt: Prompt) -> list[str]:
 
 
 def checked_arguments(
-    model: Any, args: SeRLConfig | None, train_dataset: Any, kwargs: dict[str, Any]
+    model: "str | PreTrainedModel | PeftModel",
+    args: SeRLConfig | None,
+    train_dataset: Dataset | SelfInstructDataset,
+    kwargs: dict[str, Any],
 ) -> tuple[SeRLConfig, Any, dict[str, Any]]:
     """
     Configuration, training data and further arguments of a [`SeRLTrainer`], once all is found to fit.
@@ -154,10 +161,9 @@ def checked_arguments(
     """
     check_supported(train_dataset, kwargs)
     check_quantization(kwargs.get("quantization_config"))
-    init_kwargs: Any = args.model_init_kwargs if args is not None else None  # TRL has parsed it
-    check_quantization((init_kwargs or {}).get("quantization_config"))
+    check_quantization(_model_init_kwargs(args).get("quantization_config") if args is not None else None)
     if args is None:
-        model_id = model if isinstance(model, str) else model.config.name_or_path
+        model_id = model if isinstance(model, str) else str(model.config.name_or_path)
         args = SeRLConfig(f"{model_id.split('/')[-1]}-SeRL")
     check_vllm(args)
     if not isinstance(model, str) and kwargs.get("peft_config") is None:
@@ -169,7 +175,7 @@ def checked_arguments(
     return args, train_dataset, {**kwargs, "eval_dataset": eval_dataset}
 
 
-def check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
+def check_supported(train_dataset: Dataset | SelfInstructDataset, kwargs: dict[str, Any]) -> None:
     """Raises a ValueError for arguments of TRL's trainer that votes cannot be taken with, and for what is no dataset of prompts."""
     for name in ("tools", "rollout_func", "environment_factory"):
         if kwargs.get(name):
@@ -186,7 +192,11 @@ def check_supported(train_dataset: Any, kwargs: dict[str, Any]) -> None:
 
 
 def checked_datasets(
-    train_dataset: Any, eval_dataset: Any, args: Any, model: Any, tokenizer: Any | None = None
+    train_dataset: Dataset | SelfInstructDataset,
+    eval_dataset: Dataset | dict[str, Dataset] | None,
+    args: SeRLConfig,
+    model: "str | PreTrainedModel | PeftModel",
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> tuple[Any, Any]:
     """
     The datasets of a trainer, in the one form in which everything else takes prompts, once all is found to fit.
@@ -231,7 +241,12 @@ def _in_one_form(dataset: Dataset, name: str) -> tuple[Dataset, list[Prompt]]:
     return dataset, prompts
 
 
-def _check_prompts(prompts: list[Prompt], args: Any, model: Any, tokenizer: Any | None) -> None:
+def _check_prompts(
+    prompts: list[Prompt],
+    args: SeRLConfig,
+    model: "str | PreTrainedModel | PeftModel",
+    tokenizer: PreTrainedTokenizerBase | None,
+) -> None:
     context, length = context_of(model, args), args.max_completion_length
     is_chat = any(not isinstance(prompt, str) for prompt in prompts)
     is_long = context is not None and bool(may_be_long(prompts, context - (length or 0)))
@@ -241,12 +256,13 @@ def _check_prompts(prompts: list[Prompt], args: Any, model: Any, tokenizer: Any 
     check_padding(tokenizer)
     if not (is_chat or is_long):
         return
-    check_rendering(prompts, tokenizer, args.chat_template_kwargs)
+    template_kwargs = args.chat_template_kwargs if isinstance(args.chat_template_kwargs, dict) else None  # parsed
+    check_rendering(prompts, tokenizer, template_kwargs)
     if is_long and context is not None:
-        check_lengths(prompts, tokenizer, context, length, args.chat_template_kwargs)
+        check_lengths(prompts, tokenizer, context, length, template_kwargs)
 
 
-def context_of(model: Any, args: Any) -> int | None:
+def context_of(model: "str | PreTrainedModel | PeftModel", args: SeRLConfig) -> int | None:
     """Most tokens of a prompt and its answer, by the model's configuration and vLLM's; none if that is not to be had."""
     try:
         config = AutoConfig.from_pretrained(model, **_source(args)) if isinstance(model, str) else model.config
@@ -257,7 +273,7 @@ def context_of(model: Any, args: Any) -> int | None:
     return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
 
 
-def _tokenizer_of(model: Any, args: Any) -> Any | None:
+def _tokenizer_of(model: "str | PreTrainedModel | PeftModel", args: SeRLConfig) -> PreTrainedTokenizerBase | None:
     name = model if isinstance(model, str) else getattr(model.config, "name_or_path", "")
     try:
         return AutoTokenizer.from_pretrained(name, **_source(args)) if name else None
@@ -265,6 +281,11 @@ def _tokenizer_of(model: Any, args: Any) -> Any | None:
         return None
 
 
-def _source(args: Any) -> dict[str, Any]:
-    revision = (args.model_init_kwargs or {}).get("revision")
+def _model_init_kwargs(args: SeRLConfig) -> dict[str, Any]:
+    """As the configuration has parsed them."""
+    return args.model_init_kwargs if isinstance(args.model_init_kwargs, dict) else {}
+
+
+def _source(args: SeRLConfig) -> dict[str, Any]:
+    revision = _model_init_kwargs(args).get("revision")
     return {"trust_remote_code": args.trust_remote_code, **({"revision": revision} if revision else {})}

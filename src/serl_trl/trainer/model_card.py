@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
+from transformers import TrainingArguments
 
 from ..instructions import read_instructions
+from ..prompts import PromptTemplate
 from ..types import Prompt
 
 
@@ -175,7 +177,7 @@ def write_card(trainer: "SeRLTrainer", folder: Path, name: str | None = None, ta
         serl_card(trainer, name, trainer.hub_model_id or name, tags=tags).save(folder / "README.md")
 
 
-def tracker_links(args: Any) -> list[tuple[str, str]]:
+def tracker_links(args: TrainingArguments) -> list[tuple[str, str]]:
     """Name and address of the run in each tracker that has one: Weights & Biases, Comet, a Space of Trackio."""
     links = []
     wandb, comet = sys.modules.get("wandb"), sys.modules.get("comet_ml")
@@ -215,7 +217,7 @@ def iteration_counts(run_dir: str | Path) -> list[tuple[int, int, int, str]]:
     return counts
 
 
-def example_prompt(prompt: Prompt, template: Any = None) -> Prompt:
+def example_prompt(prompt: Prompt, template: PromptTemplate | None = None) -> Prompt:
     """An example question, put to the model as it was trained to be asked: in the manner of one of its prompts."""
     if template is not None:
         return template.render(QUESTION)

@@ -2,13 +2,17 @@
 
 import importlib.metadata
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 
-def check_vllm(args: Any) -> None:
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+
+def check_vllm(args: "GRPOConfig") -> None:
     """
     Raises where a run is to generate with vLLM and TRL cannot drive the one that is installed, or there is none.
 
@@ -38,7 +42,7 @@ def check_vllm(args: Any) -> None:
     )
 
 
-def check_continuous_batching(args: Any) -> None:
+def check_continuous_batching(args: "GRPOConfig") -> None:
     """
     Raises where TRL would cast the weights that are trained to generate with them.
 

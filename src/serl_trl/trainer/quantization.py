@@ -1,12 +1,10 @@
 """Quantised bases (QLoRA): refused where bitsandbytes cannot quantise, before anything is loaded."""
 
-from typing import Any
-
+from transformers import BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available
-from transformers.utils.quantization_config import QuantizationMethod
 
 
-def check_quantization(config: Any) -> None:
+def check_quantization(config: object) -> None:
     """
     Raises where a model could not be loaded with a quantisation of bitsandbytes; others are not judged.
 
@@ -16,7 +14,7 @@ def check_quantization(config: Any) -> None:
     Raises:
         ValueError: If bitsandbytes is not installed, or supports no device of this machine.
     """
-    if getattr(config, "quant_method", None) != QuantizationMethod.BITS_AND_BYTES:
+    if not isinstance(config, BitsAndBytesConfig):
         return
     asked = f"load_in_{'4' if config.load_in_4bit else '8'}bit needs bitsandbytes"
     remedy = "or train without it: LoRA on a base that is not quantised needs no bitsandbytes."

@@ -269,7 +269,8 @@ class SeRLConfig(GRPOConfig):
         self._given_sizes = given_sizes(self)
         # TRL checks sizes as soon as it knows how many processes there are; these fit whatever their number is
         self.generation_batch_size, self.steps_per_generation = None, self.num_generations
-        whole_group: Any = self.num_generations_eval or self.num_generations
+        whole_group = self.num_generations_eval or self.num_generations
+        assert whole_group is not None  # `given_sizes` has refused it
         self.per_device_eval_batch_size = whole_group
         super().__post_init__()
         self.fit_sizes(self.num_instructions if self.self_instruct else None)

@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from accelerate.logging import get_logger
 from datasets import Dataset
-from transformers import ProcessorMixin, set_seed
+from peft import PeftModel
+from torch.nn import Module
+from transformers import PreTrainedModel, ProcessorMixin, set_seed
 from trl.trainer.grpo_trainer import RewardFunc  # what TRL calls a reward
 
 from ..checkpoints import ResumableGRPOTrainer
@@ -42,6 +44,7 @@ from .trainable import check_trainable, warn_of_lost_updates
 
 
 logger = get_logger(__name__)
+NumItems: TypeAlias = torch.Tensor | int | None  # by which Trainer divides a loss
 
 
 class SeRLTrainer(ResumableGRPOTrainer):
@@ -86,16 +89,10 @@ class SeRLTrainer(ResumableGRPOTrainer):
     """
 
     args: SeRLConfig
-    model: Any
-    train_dataset: Any  # a Dataset, or the slots of a SelfInstructDataset
-    rollout_func: Any
-    _logs: dict[str, Any]
-    num_generations: int
-    num_generations_eval: int
 
     def __init__(
         self,
-        model: Any,
+        model: str | PreTrainedModel | PeftModel,
         reward_funcs: RewardFunc | list[RewardFunc] | None = None,
         args: SeRLConfig | None = None,
         train_dataset: Dataset | SelfInstructDataset | None = None,
@@ -120,7 +117,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
             set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
         self.rollout_source = RolloutSource(self)
-        self.rollout_func = self.rollout_source
+        self.rollout_func = self.rollout_source  # type: ignore[assignment]  # TRL names texts alone
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
         truths = [i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)]
         self._truth_column = truths[0] if truths else None
@@ -309,7 +306,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
     # Loss and step -------------------------------------------------------------------------------------------------
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: NumItems = None
     ) -> torch.Tensor:
         """Leaves the KL out of the loss where the reward holds it, and averages over what is kept ([`GatedLoss`])."""
         is_training = self.model.training
@@ -328,9 +325,11 @@ class SeRLTrainer(ResumableGRPOTrainer):
         self.gated_loss.scale_entropies(entropies)
         return logps, entropies, aux_loss
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def training_step(
+        self, model: Module, inputs: dict[str, Any], num_items_in_batch: NumItems = None
+    ) -> torch.Tensor:
         """Ends the run where the gradients of a step are not finite ([`FiniteCheck`])."""
-        loss = super().training_step(*args, **kwargs)
+        loss = super().training_step(model, inputs, num_items_in_batch)
         if self.accelerator.sync_gradients:
             self.finite_check.check_step()
         return loss

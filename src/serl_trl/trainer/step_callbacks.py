@@ -52,13 +52,13 @@ class EmptyStepCallback(TrainerCallback):
 
     def __init__(self, trainer: "SeRLTrainer") -> None:
         self.trainer = trainer
-        self._asking: Any = None  # DeepSpeed's optimiser
+        self._asking: object = None  # DeepSpeed's optimiser
 
     def on_train_begin(self, args, state, control, **kwargs):
-        engine: Any = self.trainer.deepspeed
+        engine = self.trainer.deepspeed
         if self.trainer.is_deepspeed_enabled and self._asking is not engine.optimizer:
             self._asking = engine.optimizer
-            hold_empty_steps(self._asking, self.trainer.gated_loss.is_step_empty)
+            hold_empty_steps(engine.optimizer, self.trainer.gated_loss.is_step_empty)
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
         if not self.trainer.is_deepspeed_enabled and self.trainer.gated_loss.is_step_empty():
@@ -83,7 +83,7 @@ def hold_empty_steps(optimizer: Any, is_empty: Callable[[], bool]) -> None:
         )
     step = optimizer.step
 
-    def asking_step(*args: Any, **kwargs: Any) -> Any:
+    def asking_step(*args: object, **kwargs: object) -> object:
         if not is_empty():
             return step(*args, **kwargs)
         with temporarily_set(optimizer, _optimizer_step=lambda group: None):

@@ -1,7 +1,6 @@
 """Whether training can move a model: it has parameters that are trained, and numbers fine enough for its steps."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from accelerate.logging import get_logger
@@ -13,7 +12,7 @@ MOST_LOST = 0.5  # of the 16-bit weights: a larger share is warned of
 SAMPLE = 4096  # weights of each tensor, evenly spaced, by which the share is estimated
 
 
-def check_trainable(model: Any) -> None:
+def check_trainable(model: torch.nn.Module) -> None:
     """
     Raises where there is nothing to train.
 
@@ -35,7 +34,7 @@ def check_trainable(model: Any) -> None:
     )
 
 
-def warn_of_lost_updates(model: Any, learning_rate: float) -> None:
+def warn_of_lost_updates(model: torch.nn.Module, learning_rate: float) -> None:
     """
     Warns where most weights are too coarse for the steps that a learning rate takes.
 

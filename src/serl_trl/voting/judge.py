@@ -1,7 +1,7 @@
 """A reward by judgement: a model, such as the policy itself, is asked whether an answer is right."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..answers import response_of
@@ -68,7 +68,7 @@ def verdict_of(reply: str) -> bool | None:
     return None
 
 
-def _last(matches: Any) -> re.Match[str] | None:
+def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
     return next(iter(list(matches)[-1:]), None)
 
 
@@ -117,7 +117,7 @@ class JudgeReward:
         completions: Sequence[Completion],
         *,
         log_metric: Callable[[str, float], None] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> list[float | None]:
         """Reward of each row, in order.
 
@@ -151,9 +151,10 @@ class JudgeReward:
             log_metric("serl/judge/frac_no_verdict", rewards.count(None) / len(rewards))
         return rewards
 
-    def _request(self, prompt: Any, completion: Completion) -> tuple[str, bool]:
+    def _request(self, prompt: str | Sequence[Mapping[str, Any]], completion: Completion) -> tuple[str, bool]:
         is_chat = not isinstance(prompt, str)
-        asked = completion_text([{**prompt[-1], "role": "assistant"}]) if is_chat else prompt  # of content blocks, too
+        # of content blocks, too
+        asked = prompt if isinstance(prompt, str) else completion_text([{**prompt[-1], "role": "assistant"}])
         texts = {"{problem}": asked, "{solution}": completion_text(completion)}
         # in one pass, and never str.format: both texts may hold braces
         return re.sub(r"\{problem\}|\{solution\}", lambda place: texts[place[0]], self.template), is_chat

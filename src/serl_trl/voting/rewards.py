@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from ..answers import AnswerType, answer_kind, extract_answer, is_equivalent, start_algebra
-from ..types import Completion, completion_text
+from ..types import Completion, Prompt, completion_text
 from .majority_vote import Vote, majority_vote
 
 
@@ -74,7 +74,7 @@ class MajorityVoteReward:
         self.soft = soft
         self.num_votes = num_votes
 
-    def vote(self, completions: Sequence[Completion], prompt: Any = None) -> Vote:
+    def vote(self, completions: Sequence[Completion], prompt: Prompt | None = None) -> Vote:
         """Vote of one whole group; see [`majority_vote`]. Only `weights` is shown the prompt."""
         weights = None if self.weights is None else self.weights(prompt, completions)
         return majority_vote(completions, self.answer_type, weights=weights)
@@ -89,7 +89,7 @@ class MajorityVoteReward:
         completions: Sequence[Completion],
         *,
         log_extra: Callable[[str, list], None] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> list[float | None]:
         """Reward of each row, in order.
 
@@ -169,7 +169,7 @@ class GroundTruthReward:
         prompts: Sequence[Any],
         completions: Sequence[Completion],
         answer: Sequence[Any] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> list[float | None]:
         """Reward of each row, in order.
 
@@ -200,7 +200,7 @@ class GroundTruthReward:
             for completion, label in zip(completions, answer, strict=True)
         ]
 
-    def score(self, answer: str | None, label: Any) -> float | None:
+    def score(self, answer: str | None, label: object) -> float | None:
         """Reward of an answer that is extracted already, such as the winner of a vote; `None` if there is no label."""
         if label is None or (text := str(label).strip()) in {"", "nan"}:
             return None

@@ -102,11 +102,11 @@ class WinnerMemory:
             del self._winners[next(iter(self._winners))]
 
 
-def _key(prompt: Any) -> str:
+def _key(prompt: object) -> str:
     return hashlib.sha256(json.dumps(prompt, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def _is_winner(pair: Any) -> bool:
+def _is_winner(pair: object) -> bool:
     return (
         isinstance(pair, Sequence)
         and len(pair) == 2
