@@ -13,11 +13,11 @@ import pytest
 import torch
 from peft import LoraConfig
 from transformers import TrainerCallback
-from trl import GRPOTrainer
 
 from runs import NUM_STEPS, differences, seeds, trainer
 from serl_trl.checkpoints.checkpoint_files import complete_checkpoints, defect
 from serl_trl.instructions.errors import TooFewInstructionsError
+from serl_trl.trainer.hub_push import HubPushes
 
 
 ROOT = Path(__file__).parents[2]
@@ -297,9 +297,8 @@ def test_the_best_checkpoint_is_known_by_its_own_name(tmp_path):
 
 
 def test_what_is_pushed_is_the_checkpoint_in_its_place(tmp_path, monkeypatch):
-    pushed = []
-    push = lambda self, folder: pushed.append((Path(folder), defect(folder)))  # noqa: E731
-    monkeypatch.setattr(GRPOTrainer, "_push_from_checkpoint", push)
+    pushed: list[tuple[Path, str | None]] = []
+    monkeypatch.setattr(HubPushes, "push_checkpoint", lambda self, folder: pushed.append((folder, defect(folder))))
     run = trainer(tmp_path, dataset=seeds(4), **SHORT | {"max_steps": 2})
     run.args.push_to_hub = True  # only now: at construction it would ask for a repository
     run.train()

@@ -6,7 +6,7 @@ from serl_trl.cli import demo, train
 
 
 def test_the_demo_trains_with_its_configuration(monkeypatch):
-    calls = []
+    calls: list[list[str]] = []
     monkeypatch.setattr(train, "main", calls.append)
     demo.main(["--max_steps", "2"])
     assert calls == [["--config", "tiny_cpu", "--max_steps", "2"]]

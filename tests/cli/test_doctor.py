@@ -20,7 +20,7 @@ OFFLINE = "Hub: offline by HF_HUB_OFFLINE"
 
 def found(capsys, *flags):
     """The findings by status, and the exit code."""
-    code = 0
+    code: str | int | None = 0
     try:
         doctor.main(list(flags))
     except SystemExit as end:

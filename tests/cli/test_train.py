@@ -340,7 +340,7 @@ def test_messages_of_a_windows_file(tmp_path):
     (tmp_path / "seeds.jsonl").write_text("\ufeff" + "\r\n".join(map(json.dumps, rows)), encoding="utf-8")
     script_args = recipe.SeRLScriptArguments(seed_file=str(tmp_path / "seeds.jsonl"))
     training_args = SimpleNamespace(self_instruct=True, num_few_shot=4)
-    prompts = recipe.load_seeds(script_args, training_args)["prompt"]
+    prompts = recipe.load_seeds(script_args, training_args)["prompt"]  # type: ignore[arg-type]
     assert [prompt[0]["content"] for prompt in prompts] == [f"What is {i} + 1?" for i in range(4)]
 
 

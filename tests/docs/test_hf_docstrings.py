@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("hf_docstrings", ROOT / "docs/_ext/hf_docstrings.py")
+assert spec is not None
 hf_docstrings = importlib.util.module_from_spec(spec)
+assert spec.loader is not None
 spec.loader.exec_module(hf_docstrings)
 
 KNOWN = {"Vote": "serl_trl.voting.Vote", "majority_vote": "serl_trl.voting.majority_vote"}

@@ -58,7 +58,7 @@ def test_python_compiles_and_imports_what_is_there(text):
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            module = importlib.import_module(node.module)
+            module = importlib.import_module(node.module or "")
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("prose_width", ROOT / ".ci/prose_width.py")
+assert spec is not None
 prose_width = importlib.util.module_from_spec(spec)
+assert spec.loader is not None
 spec.loader.exec_module(prose_width)
 
 LONG = "word " * 25

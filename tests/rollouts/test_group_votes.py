@@ -130,7 +130,7 @@ def test_the_gate_reads_all_votes_and_the_group_is_rewarded(tmp_path, difficulty
     texts = run.processing_class.batch_decode(output["completion_ids"], skip_special_tokens=True)
     votes = [by_text[tuple(texts[i : i + 4])] for i in range(0, len(texts), 4)]
     assert run._rewards.per_func[:, 0].tolist() == [value for vote in votes for value in vote.rewards[:4]]
-    assert run._group_shares() == [vote.share for vote in votes]
+    assert list(run._logs["extra"]["vote_share"]) == [vote.share for vote in votes for _ in range(4)]
     kept = output["completion_mask"] * output.get("tool_mask", 1)
     is_kept = kept.view(4, 4, -1).sum(dim=(1, 2)) > 0
     assert is_kept.tolist() == [0.2 <= vote.share <= 0.8 for vote in votes]

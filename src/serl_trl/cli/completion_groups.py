@@ -24,10 +24,10 @@ class Group:
         answer (`Any`, *optional*): The first true answer that the group's rows hold.
     """
 
-    prompt: Any
+    prompt: object
     place: str
     completions: list[Completion] = field(default_factory=list)
-    answer: Any = None
+    answer: object = None
 
 
 def read_groups(path: str) -> list[Group]:
@@ -84,7 +84,7 @@ def _completion(value: Any, path: str, place: str) -> Completion:
     return value
 
 
-def _no_completion(value: Any, path: str, place: str, remedy: str) -> ValueError:
+def _no_completion(value: object, path: str, place: str, remedy: str) -> ValueError:
     shown = repr(value)
     shown = shown if len(shown) <= 80 else f"{shown[:80]} ..."
     return ValueError(f"{path}, {place}, has the completion {shown}, of the type {type(value).__name__}; {remedy}.")

@@ -16,13 +16,14 @@ from ..monitoring import EvaluationCallback
 from ..prompts import PromptTemplate, put_to_policy, shared_lead
 from ..rollouts import whole_model
 from ..types import Prompt
+from .train_arguments import SeRLScriptArguments
 
 
 HELD_OUT = ""  # name of the set of the run's own domain; those that are watched have the names of their files
 
 
 def load_measured(
-    script_args: Any, template: PromptTemplate | None = None, seeds: Sequence[Prompt] = ()
+    script_args: SeRLScriptArguments, template: PromptTemplate | None = None, seeds: Sequence[Prompt] = ()
 ) -> list[Problems]:
     """
     The labelled sets, as the policy is asked: first, if there is one, that of the run's own domain, then those that are watched.
@@ -62,7 +63,7 @@ class Measurements:
         sets (`list[Problems]`): What is measured on, from [`load_measured`].
     """
 
-    def __init__(self, trainer: SeRLTrainer, script_args: Any, sets: list[Problems]) -> None:
+    def __init__(self, trainer: SeRLTrainer, script_args: SeRLScriptArguments, sets: list[Problems]) -> None:
         self.trainer, self.script_args, self.sets = trainer, script_args, sets
         self.max_new_tokens: Any = trainer.args.max_completion_length
         self.reports: dict[str, dict[str, EvaluationReport]] = {problems.name: {} for problems in sets}

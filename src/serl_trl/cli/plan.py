@@ -23,14 +23,15 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from trl import ModelConfig, get_peft_config
 
 from ..instructions import check_filters
-from ..prompts import put_to_policy
+from ..prompts import PromptTemplate, put_to_policy
 from ..runtime import imported_object
-from ..trainer import check_rendering
+from ..trainer import SeRLConfig, check_rendering
 from .measure import load_measured
 from .plan_arguments import PlanArguments, device_bytes, launch_of
 from .plan_memory import Memory, memory, vllm_memory
 from .plan_sizes import ModelSize, Setup, checkpoint_bytes, communication, readable
 from .plan_work import ACCEPTED, WorkPlan
+from .train_arguments import SeRLScriptArguments
 from .train_inputs import check_num_votes, load_seeds, load_template, source_of
 
 
@@ -42,7 +43,7 @@ PAPER_PROMPT_TOKENS = 1024
 # The model ---------------------------------------------------------------------------------------------------------
 
 
-def meta_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, str]:
+def meta_model(model_args: ModelConfig, training_args: SeRLConfig) -> tuple[Any, str]:
     """The model without its weights, with its adapter if it gets one, and where its sizes are from."""
     name = str(model_args.model_name_or_path)
     origin = f"config of {name}"
@@ -65,7 +66,7 @@ def meta_model(model_args: ModelConfig, training_args: Any) -> tuple[Any, str]:
     return model, origin
 
 
-def tokenizer_of(model_args: ModelConfig, training_args: Any) -> Any | None:
+def tokenizer_of(model_args: ModelConfig, training_args: SeRLConfig) -> Any | None:
     """The model's tokenizer, if it is here or can be had."""
     try:
         return AutoTokenizer.from_pretrained(**source_of(model_args, training_args))
@@ -73,7 +74,7 @@ def tokenizer_of(model_args: ModelConfig, training_args: Any) -> Any | None:
         return None
 
 
-def longest_prompt(prompts: list[Any], template: Any, tokenizer: Any) -> int:
+def longest_prompt(prompts: list[Any], template: PromptTemplate | None, tokenizer: Any) -> int:
     """Tokens of the longest prompt, as the policy gets it."""
     rendered = [template.render(prompt) if template and isinstance(prompt, str) else prompt for prompt in prompts]
     return max(
@@ -107,7 +108,9 @@ class Plan:
         return memory(self.model, self.setup, self.work)
 
 
-def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, plan_args: PlanArguments) -> Plan:
+def make_plan(
+    script_args: SeRLScriptArguments, training_args: SeRLConfig, model_args: ModelConfig, plan_args: PlanArguments
+) -> Plan:
     """Builds what can be built without weights; raises ValueError for whatever is wrong with the input."""
     launch, notes = launch_of(plan_args), []
     if training_args.world_size != launch.num_processes:
@@ -133,7 +136,7 @@ def make_plan(script_args: Any, training_args: Any, model_args: ModelConfig, pla
     else:
         template = load_template(script_args.prompt_template, tokenizer)
         asked = [put_to_policy(prompt, template) for prompt in seeds]
-        check_rendering(asked, tokenizer, training_args.chat_template_kwargs)
+        check_rendering(asked, tokenizer, training_args.chat_template_kwargs)  # type: ignore[arg-type]  # TRL has parsed it
         prompt_tokens = longest_prompt(seeds, template, tokenizer)
         notes.append("Prompts are taken to be as long as the longest given; --plan_prompt_tokens plans for others.")
     is_colocated = training_args.use_vllm and training_args.vllm_mode == "colocate"
@@ -260,7 +263,9 @@ def print_plan(plan: Plan) -> None:
         print(f"warning: {warning}")
 
 
-def show_plan(plan_args: PlanArguments, script_args: Any, training_args: Any, model_args: ModelConfig) -> None:
+def show_plan(
+    plan_args: PlanArguments, script_args: SeRLScriptArguments, training_args: SeRLConfig, model_args: ModelConfig
+) -> None:
     """Prints the plan, on one process."""
     plan = make_plan(script_args, training_args, model_args, plan_args)
     if PartialState().is_main_process:

@@ -4,9 +4,13 @@ import argparse
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .named_files import accelerate_config_file
+
+
+if TYPE_CHECKING:
+    from ..trainer import SeRLConfig
 
 
 @dataclass
@@ -120,7 +124,7 @@ def planned(config: Any, flags: list[str]) -> Any:
     return PlannedConfig
 
 
-def device_bytes(plan_args: PlanArguments, training_args: Any, num_processes: int) -> float:
+def device_bytes(plan_args: PlanArguments, training_args: "SeRLConfig", num_processes: int) -> float:
     """Memory of a device; of a CPU a process has its part."""
     if plan_args.plan_device_gb is not None:
         return plan_args.plan_device_gb * 1e9

@@ -2,9 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .plan_work import WorkPlan
+
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 SHARDINGS = ("ddp", "fsdp2", "zero2", "zero3")
@@ -34,7 +38,7 @@ class ModelSize:
     is_tied: bool
 
     @classmethod
-    def of(cls, model: Any) -> "ModelSize":
+    def of(cls, model: "PreTrainedModel") -> "ModelSize":
         """Those of a model, which may be on the meta device."""
         config = model.config.get_text_config()
         heads = config.num_attention_heads

@@ -62,7 +62,13 @@ class WorkPlan:
 
     @classmethod
     def from_config(
-        cls, args: Any, num_rows: int, num_votes: int | None = None, num_processes: int = 1, *, has_vote: bool = True
+        cls,
+        args: Any,
+        num_rows: int,
+        num_votes: int | None = None,
+        num_processes: int = 1,
+        *,
+        has_vote: bool = True,
     ) -> "WorkPlan":
         """
         The plan of a configuration.

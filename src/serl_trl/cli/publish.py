@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trl import get_quantization_config
+from trl import ModelConfig, get_quantization_config
 
 from .. import SeRLTrainer
 from ..trainer import HubError, check_quantization
+from .train_arguments import SeRLScriptArguments
 
 
-def describe(trainer: SeRLTrainer, script_args: Any, num_held_out: int) -> None:
+def describe(trainer: SeRLTrainer, script_args: SeRLScriptArguments, num_held_out: int) -> None:
     """Tells the model card what was given to the command: names of files and datasets, no paths."""
     facts = trainer.card_facts
     if script_args.dataset_name:
@@ -24,7 +25,7 @@ def describe(trainer: SeRLTrainer, script_args: Any, num_held_out: int) -> None:
     facts.evaluated_on = f"{num_held_out} held-out problems {source}, {script_args.num_eval_samples} samples each"
 
 
-def check_adapter_flags(script_args: Any, model_args: Any) -> None:
+def check_adapter_flags(script_args: SeRLScriptArguments, model_args: ModelConfig) -> None:
     """Raises a ValueError for flags about adapters and quantisation that do not go together."""
     is_quantised = model_args.load_in_4bit or model_args.load_in_8bit
     if is_quantised and not model_args.use_peft:

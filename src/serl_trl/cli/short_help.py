@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .named_files import ACCELERATE_CONFIGS, CONFIGS, TEMPLATE_ENDING
 
@@ -81,7 +81,7 @@ def short_help(command: str) -> str:
     return "\n".join(lines).rstrip()
 
 
-def class_arguments(kind: Any) -> list[Argument]:
+def class_arguments(kind: type) -> list[Argument]:
     """The arguments of a dataclass."""
     arguments = []
     for field in dataclasses.fields(kind):
@@ -155,7 +155,7 @@ def _first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0].rstrip(".")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None or value in ("", []):
         return ""
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -31,6 +31,7 @@ import yaml
 from accelerate import PartialState
 from datasets import Dataset
 from rich.console import Console
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import ModelConfig, TrlParser, get_peft_config, get_quantization_config
@@ -75,16 +76,16 @@ class Job:
     """Everything a run needs, checked, before anything is written."""
 
     script_args: SeRLScriptArguments
-    training_args: Any  # a SeRLConfig
+    training_args: SeRLConfig
     model_args: ModelConfig
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     seeds: Dataset
-    dataset: Any  # what is trained on: the seeds, or the slots of a SelfInstructDataset
+    dataset: Dataset | SelfInstructDataset  # what is trained on: the seeds, or the slots of a SelfInstructDataset
     measured: list[Problems]
 
 
-def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: ModelConfig) -> Job:
+def set_up(script_args: SeRLScriptArguments, training_args: SeRLConfig, model_args: ModelConfig) -> Job:
     """Loads what the user named; raises ValueError for whatever is wrong with it."""
     if training_args.use_cpu or not torch.accelerator.is_available():
         use_cores(PartialState().num_processes)
@@ -101,7 +102,9 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
         template = None  # the prompts are messages already
     measured = load_measured(script_args, template, prompts_of(seeds))
     if training_args.self_instruct:
-        dataset: Any = SelfInstructDataset.from_config(seeds, training_args, template, filters)
+        dataset: Dataset | SelfInstructDataset = SelfInstructDataset.from_config(
+            seeds, training_args, template, filters
+        )
     else:
         rendered = [put_to_policy(prompt, template) for prompt in seeds["prompt"]]
         dataset = Dataset.from_dict({**seeds.to_dict(), "prompt": rendered})
@@ -109,7 +112,7 @@ def set_up(script_args: SeRLScriptArguments, training_args: Any, model_args: Mod
     source = source_of(model_args, training_args)["pretrained_model_name_or_path"]
     checked_datasets(dataset, None, training_args, source, tokenizer)
     asked = [prompt for problems in measured for prompt in problems.prompts]
-    check_rendering(asked, tokenizer, training_args.chat_template_kwargs)
+    check_rendering(asked, tokenizer, training_args.chat_template_kwargs)  # type: ignore[arg-type]  # TRL has parsed it
     model = load_model(model_args, training_args)
     return Job(script_args, training_args, model_args, model, tokenizer, seeds, dataset, measured)
 
@@ -118,7 +121,7 @@ def run(job: Job) -> None:
     """Measures, trains, measures again, and leaves a run folder."""
     trainer = build_trainer(job)
     checkpoint = checkpoint_to_resume(trainer)
-    run_dir, is_main = Path(job.training_args.output_dir), trainer.is_world_process_zero()
+    run_dir, is_main = Path(str(job.training_args.output_dir)), trainer.is_world_process_zero()
     say = trainer.accelerator.print
 
     run_on_all_ranks(lambda: begin_folder(job, checkpoint) if is_main else None)
@@ -175,13 +178,13 @@ def begin_folder(job: Job, checkpoint: str | None) -> None:
     others = {"recipe": job.script_args, "model": job.model_args}
     name = str(job.model_args.model_name_or_path)
     write_run_record(job.training_args, model=name, resumed_from=checkpoint, others=others)
-    for path in Path(job.training_args.output_dir).glob("held_out_*.jsonl"):
+    for path in Path(str(job.training_args.output_dir)).glob("held_out_*.jsonl"):
         path.unlink()  # of whatever model: evaluate would take what it finds there for done
 
 
 def checkpoint_to_resume(trainer: SeRLTrainer) -> str | None:
     """The checkpoint of `--resume_from_checkpoint`, a path or true; ends with one line if there is something wrong."""
-    choice: Any = trainer.args.resume_from_checkpoint
+    choice = trainer.args.resume_from_checkpoint
     try:
         found = trainer.checkpoint_to_resume({"true": True, "false": None}.get(str(choice).lower(), choice))
     except ValueError as error:

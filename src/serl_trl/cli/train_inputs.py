@@ -9,14 +9,16 @@ import pyarrow
 import torch
 import yaml
 from datasets import Dataset, load_dataset
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedTokenizerBase
 from trl import ModelConfig
 
 from ..laboratory import CHECKPOINT, word_problems
 from ..prompts import PROMPT_FIELDS, PromptTemplate, instruction_text, prompts_of_rows, put_to_policy
 from ..runtime import Rows, read_rows
-from ..trainer import check_rendering, check_vllm
+from ..trainer import SeRLConfig, check_rendering, check_vllm
 from .named_files import MODEL_ALIASES, template_file
+from .train_arguments import SeRLScriptArguments
+from .write_arguments import GenerationArguments
 
 
 def use_cores(num_processes: int) -> None:
@@ -26,9 +28,9 @@ def use_cores(num_processes: int) -> None:
     torch.set_num_threads(max(1, num_cores // num_processes))
 
 
-def check_num_votes(script_args: Any, training_args: Any) -> None:
+def check_num_votes(script_args: SeRLScriptArguments, training_args: SeRLConfig) -> None:
     """Raises a ValueError where fewer are to vote than are in a group."""
-    if script_args.num_votes is not None and script_args.num_votes < training_args.num_generations:
+    if script_args.num_votes is not None and script_args.num_votes < (training_args.num_generations or 0):
         size = f"--num_generations {training_args.num_generations}"
         raise ValueError(f"--num_votes {script_args.num_votes} is below {size}; raise it, or leave it out.")
 
@@ -43,7 +45,7 @@ def check_eval_strategy(training_args: Any) -> None:
         )
 
 
-def load_seeds(script_args: Any, training_args: Any) -> Dataset:
+def load_seeds(script_args: SeRLScriptArguments | GenerationArguments, training_args: SeRLConfig) -> Dataset:
     """
     The prompts, in a column `prompt`. Without self-instruction `answer` is kept: the votes are measured by it.
 
@@ -95,7 +97,7 @@ def load_seeds(script_args: Any, training_args: Any) -> Dataset:
     return seeds
 
 
-def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
+def load_template(path: str | None, tokenizer: PreTrainedTokenizerBase) -> PromptTemplate | None:
     """The prompt template of a YAML file, or the default for this tokenizer."""
     if path is None:
         return PromptTemplate() if tokenizer.chat_template else None
@@ -108,7 +110,7 @@ def load_template(path: str | None, tokenizer: Any) -> PromptTemplate | None:
         ) from None
 
 
-def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
+def source_of(model_args: ModelConfig, training_args: SeRLConfig) -> dict[str, Any]:
     """What `from_pretrained` is given for the config, the tokenizer and the weights of the model that the user named."""
     name = str(model_args.model_name_or_path)
     if name == "smollm2":
@@ -120,7 +122,7 @@ def source_of(model_args: ModelConfig, training_args: Any) -> dict[str, Any]:
     }
 
 
-def load_tokenizer(model_args: ModelConfig, training_args: Any) -> Any:
+def load_tokenizer(model_args: ModelConfig, training_args: SeRLConfig) -> Any:
     """The policy's tokenizer, without which no prompt can be checked; says what is wrong if there is no such model or vLLM."""
     check_vllm(training_args)
     source = source_of(model_args, training_args)

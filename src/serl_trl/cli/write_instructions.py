@@ -52,7 +52,7 @@ class GenerationConfig(SeRLConfig):
         super().__post_init__()
 
 
-def set_up(script_args: Any, args: Any, model_args: ModelConfig) -> SeRLTrainer:
+def set_up(script_args: GenerationArguments, args: SeRLConfig, model_args: ModelConfig) -> SeRLTrainer:
     """The trainer, of which only the generation is used; raises ValueError for whatever is wrong with the input."""
     filters = [imported_object(name, "--filters") for name in script_args.filters]
     folder = Path(script_args.output_file).parent
@@ -76,7 +76,7 @@ def set_up(script_args: Any, args: Any, model_args: ModelConfig) -> SeRLTrainer:
     )
 
 
-def write_and_label(trainer: SeRLTrainer, script_args: Any) -> Dataset:
+def write_and_label(trainer: SeRLTrainer, script_args: GenerationArguments) -> Dataset:
     """Everything that was written, with its votes; each round goes on until it has num_instructions in the band."""
     dataset, feed, say = trainer.train_dataset, trainer.feed, trainer.accelerator.print
     assert feed is not None  # the dataset is one to be written
