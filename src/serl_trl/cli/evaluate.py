@@ -40,6 +40,7 @@ from ..runtime import written_whole
 from .evaluate_arguments import EvaluationArguments
 from .launch import launch
 from .named_files import taken, with_config_file
+from .parsers import parsed
 from .train_inputs import check_standalone, load_standalone, load_template, use_cores
 
 
@@ -149,7 +150,7 @@ def main(flags: list[str]) -> None:
         if accelerate_config is not None:
             launch("evaluate", accelerate_config, flags, parser)
             return
-        (args,) = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        (args,) = parsed(parser, flags)
         run(args)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
