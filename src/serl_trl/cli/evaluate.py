@@ -37,6 +37,7 @@ from ..evaluation import (
 from ..laboratory import CHECKPOINT, word_problems
 from ..prompts import put_to_policy
 from ..runtime import written_whole
+from .dataset_files import check_writable
 from .evaluate_arguments import EvaluationArguments
 from .launch import launch
 from .named_files import taken, with_config_file
@@ -151,6 +152,7 @@ def main(flags: list[str]) -> None:
             launch("evaluate", accelerate_config, flags, parser)
             return
         (args,) = parsed(parser, flags)
+        check_writable(f"{args.output_dir}/results.json", "--output_dir, for its file")
         run(args)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
