@@ -27,8 +27,10 @@ def test_a_wrong_flag_is_one_line(flags, value, capsys):
         entry.main(flags)
     told = capsys.readouterr().err
     assert caught.value.code == 2
-    assert told.startswith("error: ") and told.count("\n") == 1
-    assert value in told and f"serl-trl {flags[0]} --help" in told
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert value in told
+    assert f"serl-trl {flags[0]} --help" in told
 
 
 def parser():
@@ -39,7 +41,8 @@ def test_a_wrong_value_for_a_parser_of_trl_is_one_line(capsys):
     with pytest.raises(SystemExit):
         parsed(parser(), ["--models", "tiny", "--num_samples", "many"])
     told = capsys.readouterr().err
-    assert "'many'" in told and told.count("\n") == 1
+    assert "'many'" in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_a_wrong_value_for_a_parser_of_trl_is_one_line(capsys):
 def test_a_wrong_configuration_is_named(tmp_path, content, message):
     path = tmp_path / "settings.yaml"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"settings.yaml {message}"):
+    with pytest.raises(ValueError, match=rf"settings\.yaml {message}"):
         parsed(parser(), ["--config", str(path), "--models", "tiny"])
 
 

@@ -152,7 +152,7 @@ def main(flags: list[str]) -> None:
             launch("evaluate", accelerate_config, flags, parser)
             return
         (args,) = parsed(parser, flags)
-        check_writable(f"{args.output_dir}/results.json", "--output_dir, for its file")
+        check_writable(f"{args.output_dir}/results.json", "--output_dir")
         run(args)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -45,6 +45,7 @@ from ..reports import drift_plot, instruction_table, learning_curves, page_or_wa
 from ..runtime import imported_object, run_on_all_ranks
 from ..trainer import HubError, check_rendering, checked_datasets
 from . import publish as publishing
+from .dataset_files import check_writable
 from .launch import launch
 from .measure import Measurements, load_measured
 from .named_files import CONFIGS, taken, with_config_file
@@ -234,6 +235,7 @@ def main(flags: list[str]) -> None:
             show_plan(plan_args, *settings)
             return
         job = set_up(*settings)
+        check_writable(f"{settings[1].output_dir}/run.json", "--output_dir")
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
     try:
