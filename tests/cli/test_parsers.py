@@ -57,7 +57,7 @@ def test_a_wrong_configuration_is_named(tmp_path, content, message):
 
 
 def test_an_unknown_flag_beside_a_configuration_is_named():
-    with pytest.raises(ValueError, match="--nonsense 1.*serl-trl evaluate --help"):
+    with pytest.raises(ValueError, match=r"--nonsense 1.*serl-trl evaluate --help"):
         parsed(parser(), ["--models", "tiny", "--nonsense", "1"])
 
 
