@@ -53,7 +53,7 @@ def test_two_processes_train(tmp_path):
     flags = [*SHORT, "--num_eval_problems", "0", "--max_steps", "1", "--per_device_train_batch_size", "16"]
     result = started(*flags, "--main_process_port", "0", "--output_dir", "run", folder=tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]
-    assert result.stdout.count("Training on 200 unlabelled prompts") == 1
+    assert result.stdout.count("Training on 128 unlabelled prompts") == 1
     steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert any("serl/vote/share_mean" in row for row in steps)
     record = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -69,3 +69,8 @@ def test_choices_of_light_modules_are_those_of_the_rooms():
     assert tuple(REWARDS) == REWARD_NAMES
     assert ("off", *ACTIONS) == COLLAPSE_ACTIONS
     assert tuple(BENCHMARKS) == TEST_SETS
+
+
+def test_the_demo_shows_the_values_of_its_own_configuration():
+    assert "--num_instructions  [160]" in short_help("demo")
+    assert "--num_instructions  [2000]" in short_help("train")

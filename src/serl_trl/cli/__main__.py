@@ -31,13 +31,18 @@ def usage() -> str:
 
 
 def main(flags: list[str] | None = None) -> None:
-    """Runs the command that the first flag names with the others; ends quietly where nobody reads its output."""
+    """Runs the command that the first flag names with the others.
+
+    It ends quietly where nobody reads its output, and with one line after Ctrl-C."""
     try:
         run(sys.argv[1:] if flags is None else flags)
         sys.stdout.flush()
     except BrokenPipeError:  # `serl-trl vote FILE | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command starts again.", file=sys.stderr)
+        sys.exit(130)  # as shells say that Ctrl-C ended it
 
 
 def run(flags: list[str]) -> None:

@@ -10,7 +10,6 @@ then make a group. `--other` takes another answer type, or MODULE:NAME of a pair
 it would change.
 """
 
-import argparse
 import importlib
 import sys
 from typing import Any
@@ -22,6 +21,7 @@ from rich.table import Table
 from ..answers import ANSWER_TYPES, AnswerType
 from ..voting import ExtractionReport, extraction_report
 from .completion_groups import read_groups
+from .parsers import LineParser
 
 
 SHOWN_CHARS = 300
@@ -77,16 +77,14 @@ def print_report(report: ExtractionReport, num_shown: int, console: Console) -> 
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
-    parser = argparse.ArgumentParser(
-        prog="serl-trl check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = LineParser("check", __doc__)
     parser.add_argument("file", help="JSON Lines or Parquet file of completions")
     parser.add_argument(
         "--answer_type", default="math", help=f"{', '.join(ANSWER_TYPES)} or MODULE:NAME; default: math"
     )
     parser.add_argument("--other", help="another answer type, to see which votes it would change")
     parser.add_argument(
-        "--num_shown", type=int, default=10, help="texts without an answer, and changed votes, to show"
+        "--num_shown", type=int, default=10, help="texts without an answer, and changed votes, to show; default: 10"
     )
     args = parser.parse_args(flags)
     try:

@@ -9,7 +9,6 @@ folder, 'tiny' or 'smollm2'; take the one that wrote the completions to have a p
 `--save FILE` writes each with the rewards of its row.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,9 +20,11 @@ from rich.table import Table
 
 from .. import GroundTruthReward, MajorityVoteReward
 from ..answers import ANSWER_TYPES
-from ..runtime import column_of, read_rows
+from ..runtime import Rows, column_of, read_rows
 from ..voting import JudgeReward, reward_alignment
 from .completion_groups import COMPLETION_FIELDS, PROMPT_FIELDS
+from .dataset_files import check_writable
+from .parsers import LineParser
 
 
 def read_completions(path: str) -> tuple[list[Any], list[Any], list[str]]:
@@ -31,7 +32,10 @@ def read_completions(path: str) -> tuple[list[Any], list[Any], list[str]]:
     rows = read_rows(path, COMPLETION_FIELDS)
     prompts = column_of(rows, PROMPT_FIELDS, path)
     completions = column_of(rows, COMPLETION_FIELDS, path)
-    answers = column_of([{"answer": str(row.get("answer") or "")} for row in rows], ("answer",), path)
+    texts = [
+        row if row.get("answer") is None else {**row, "answer": str(row["answer"])} for row in rows
+    ]  # 0 is one, too
+    answers = column_of(Rows(texts, rows.places), ("answer",), path)
     first: dict[str, int] = {}
     order = sorted(range(len(rows)), key=lambda i: first.setdefault(str(prompts[i]), i))  # stable
     return [prompts[i] for i in order], [completions[i] for i in order], [answers[i] for i in order]
@@ -74,9 +78,7 @@ def print_comparison(rewards: dict[str, list[float | None]], num_groups: int, co
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
-    parser = argparse.ArgumentParser(
-        prog="serl-trl compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = LineParser("compare", __doc__)
     parser.add_argument("file", help="JSON Lines or Parquet file of completions with their true answers")
     parser.add_argument("--answer_type", default="math", choices=list(ANSWER_TYPES), help="default: math")
     parser.add_argument("--judge", help="a model to judge each completion")
@@ -87,6 +89,8 @@ def main(flags: list[str]) -> None:
     args = parser.parse_args(flags)
     console = Console(highlight=False)
     try:
+        if args.save:
+            check_writable(args.save, "--save")
         prompts, completions, answers = read_completions(args.file)
         vote = MajorityVoteReward(args.answer_type)
         soft = MajorityVoteReward(args.answer_type, soft=True)

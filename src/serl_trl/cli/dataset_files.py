@@ -1,5 +1,6 @@
 """Datasets that commands write: to a JSON Lines or Parquet file, all at once, and to the Hub."""
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,26 @@ if TYPE_CHECKING:
 FORMATS = (".jsonl", ".parquet")
 
 
+def check_writable(name: str, flag: str) -> None:
+    """Makes the folder of a file that a flag names; raises a ValueError where the file could not be written later."""
+    path = Path(name)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{flag} {name} cannot be written ({error.strerror}); choose another place.") from None
+
+
 def check_output_file(name: str) -> None:
-    """Raises a ValueError where `--output_file` has another ending than those of `FORMATS`, or exists."""
+    """Raises a ValueError where `--output_file` has another ending than those of `FORMATS`, exists, or has no place."""
     if Path(name).suffix not in FORMATS:
         raise ValueError(f"--output_file {name} must end in {' or '.join(FORMATS)}.")
     if Path(name).exists():
         raise ValueError(f"--output_file {name} exists; remove it, or choose another name.")
+    check_writable(name, "--output_file")
 
 
 def store(dataset: "Dataset", name: str) -> None:

@@ -1,6 +1,6 @@
 """Runs the laboratory: a tiny model learns word problems from its own votes on a CPU, then a table and a page show it.
 
-    serl-trl demo                            30 steps, some minutes on two cores
+    serl-trl demo                            30 steps; about 15 minutes on one busy core
     serl-trl demo --max_steps 2              the same flow in less than a minute; it learns next to nothing
     serl-trl demo --seed 1 --output_dir runs/seed1
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .named_files import FOLDER
+from .parsers import LineParser
 
 
 CONSTRAINTS = FOLDER / "constraints.txt"  # the tested versions; constraints.txt of a clone is a link to it
@@ -242,9 +243,7 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
 
 def main(flags: list[str]) -> None:
     """Prints a line for each finding, and ends with exit code 1 if one of them would stop a run."""
-    parser = argparse.ArgumentParser(
-        prog="serl-trl doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = LineParser("doctor", __doc__)
     parser.add_argument("--output_dir", default="runs", help="where runs are to go; default: runs")
     parser.add_argument("--use_vllm", action="store_true", help="runs are to generate with vLLM")
     parser.add_argument("--push_to_hub", action="store_true", help="runs are to be pushed to the Hub")

@@ -37,9 +37,11 @@ from ..evaluation import (
 from ..laboratory import CHECKPOINT, word_problems
 from ..prompts import put_to_policy
 from ..runtime import written_whole
+from .dataset_files import check_writable
 from .evaluate_arguments import EvaluationArguments
 from .launch import launch
 from .named_files import taken, with_config_file
+from .parsers import parsed
 from .train_inputs import check_standalone, load_standalone, load_template, use_cores
 
 
@@ -149,7 +151,8 @@ def main(flags: list[str]) -> None:
         if accelerate_config is not None:
             launch("evaluate", accelerate_config, flags, parser)
             return
-        (args,) = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        (args,) = parsed(parser, flags)
+        check_writable(f"{args.output_dir}/results.json", "--output_dir")
         run(args)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

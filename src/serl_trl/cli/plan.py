@@ -253,7 +253,7 @@ def print_plan(plan: Plan) -> None:
     print("A checkpoint on the disk")
     parts = checkpoint_bytes(model, setup, work)
     line(
-        "run_on_all_ranks",
+        "together",
         readable(sum(parts.values())),
         ", ".join(f"{n} {readable(b)}" for n, b in parts.items() if b),
     )

@@ -1,6 +1,7 @@
 """For which machines `--dry_run` plans: its flags, a configuration of accelerate, the memory of a device."""
 
 import argparse
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,7 @@ class PlanArguments:
             raise ValueError(f"--{given[0]} is for a plan only; add --dry_run, or take `serl-trl plan`.")
         for name in ("plan_processes", "plan_device_gb", "plan_prompt_tokens"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"--{name} is {value}; it is a positive number.")
 
 

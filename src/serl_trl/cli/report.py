@@ -5,15 +5,14 @@
 `serl-trl train` ends with it. Here it is drawn anew, or of a run that was killed or still goes on.
 """
 
-import argparse
 import sys
+
+from .parsers import LineParser
 
 
 def main(flags: list[str]) -> None:
     """Parses the flags, and ends with one line if something is wrong with what the user gave."""
-    parser = argparse.ArgumentParser(
-        prog="serl-trl report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = LineParser("report", __doc__)
     parser.add_argument("run_dir", help="the --output_dir of a run")
     args = parser.parse_args(flags)
     from ..reports import write_page  # late: it imports Matplotlib and more

@@ -21,6 +21,10 @@ MAX_COLUMNS = 119
 GRPO_CONFIG = "https://huggingface.co/docs/trl/grpo_trainer#trl.GRPOConfig"
 
 
+DEFAULTS_NOTE = "Defaults are in brackets. A configuration replaces them, and flags replace what it says."
+DEFAULTS_NOTES = {"demo": "Defaults are in brackets: those of the configuration tiny_cpu, which the demo uses."}
+
+
 class Argument(NamedTuple):
     """A flag without its dashes, its default as text, and what it does."""
 
@@ -58,16 +62,19 @@ def short_help(command: str) -> str:
     page = PAGES[command]
     lines = [f"usage: serl-trl {command} [--FLAG VALUE ...]", "", _description(page.module).rstrip(), ""]
     lines += ["Files and help", *_listed(_file_arguments(command)), ""]
+    if page.is_training:
+        lines += [*_wrapped(DEFAULTS_NOTES.get(command, DEFAULTS_NOTE), 0), ""]
+    changed = _settings_of(CONFIGS / "tiny_cpu.yaml") if command == "demo" else {}
     names: set[str] = set()
     for module, name in page.dataclasses:
         kind = getattr(import_module(f".{module}", __package__), name)
         arguments = class_arguments(kind)
-        lines += [_first_line(kind.__doc__), *_listed(arguments), ""]
+        lines += [_first_line(kind.__doc__), *_listed(_with_defaults(arguments, changed)), ""]
     for file, name in page.read:
         # a class may repeat an argument of the one below it, which then does not count
         arguments = [argument for argument in source_arguments(PACKAGE / file, name) if argument.name not in names]
         names |= {argument.name for argument in arguments}
-        lines += [f"Settings of {name}", *_listed(arguments), ""]
+        lines += [f"Settings of {name}", *_listed(_with_defaults(arguments, changed)), ""]
     if page.is_training:
         from trl import ModelConfig  # without PyTorch
 
@@ -79,6 +86,20 @@ def short_help(command: str) -> str:
             0,
         )
     return "\n".join(lines).rstrip()
+
+
+def _settings_of(config: Path) -> dict[str, Any]:
+    import yaml
+
+    return dict(yaml.safe_load(config.read_text(encoding="utf-8")))
+
+
+def _with_defaults(arguments: Iterable[Argument], changed: dict[str, Any]) -> list[Argument]:
+    """The arguments, with the values of a configuration where it has one."""
+    return [
+        argument._replace(default=_shown(changed[argument.name])) if argument.name in changed else argument
+        for argument in arguments
+    ]
 
 
 def class_arguments(kind: type) -> list[Argument]:

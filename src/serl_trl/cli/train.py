@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from accelerate import PartialState
 from datasets import Dataset
 from rich.console import Console
@@ -47,9 +46,11 @@ from ..reports import drift_plot, instruction_table, learning_curves, page_or_wa
 from ..runtime import imported_object, run_on_all_ranks
 from ..trainer import HubError, check_rendering, checked_datasets
 from . import publish as publishing
+from .dataset_files import check_writable
 from .launch import launch
 from .measure import Measurements, load_measured
 from .named_files import CONFIGS, taken, with_config_file
+from .parsers import parsed
 from .plan import show_plan
 from .plan_arguments import PlanArguments, planned
 from .train_arguments import SeRLScriptArguments
@@ -232,15 +233,14 @@ def main(flags: list[str]) -> None:
         if accelerate_config is not None:
             launch("train", accelerate_config, flags, parser)
             return
-        *settings, plan_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        *settings, plan_args = parsed(parser, flags)
         if plan_args.dry_run:
             show_plan(plan_args, *settings)
             return
         job = set_up(*settings)
+        check_writable(f"{settings[1].output_dir}/run.json", "--output_dir")
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
-    except yaml.YAMLError as error:
-        sys.exit(f"error: --config is not YAML: {' '.join(str(error).split())}")
     try:
         run(job)
     except (TooFewInstructionsError, HubError) as error:

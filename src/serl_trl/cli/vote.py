@@ -30,6 +30,7 @@ from ..types import completion_text
 from ..voting import Vote, majority_vote
 from .completion_groups import Group, read_groups
 from .dataset_files import check_output_file, push, store
+from .parsers import LineParser
 
 
 if TYPE_CHECKING:
@@ -133,9 +134,7 @@ def read(path: str) -> list[Group]:
 
 def arguments() -> argparse.ArgumentParser:
     """The parser of the flags."""
-    parser = argparse.ArgumentParser(
-        prog="serl-trl vote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = LineParser("vote", __doc__)
     parser.add_argument("file", help="JSON Lines or Parquet file of completions")
     parser.add_argument("--answer_type", default="math", choices=list(ANSWER_TYPES), help="default: math")
     parser.add_argument(
@@ -176,6 +175,9 @@ def main(flags: list[str]) -> None:
             push(dataset_of(rows), args.push_to_hub, output_file)
     except BrokenPipeError:
         raise  # nobody reads the rows, which is no error
+    except UnicodeEncodeError as error:  # half of a character, as JSON's \\ud800 can hold
+        found = error.object[max(0, error.start - 40) : error.end]
+        sys.exit(f"error: {args.file} holds {found!r}, which is no text in UTF-8; take it out of that row.")
     except (ValueError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     print(summary.line(output_file or "standard output"), file=sys.stderr)

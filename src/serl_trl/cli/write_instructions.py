@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from datasets import Dataset
 from trl import ModelConfig, TrlParser, get_quantization_config
 
@@ -31,6 +30,7 @@ from ..voting import Vote
 from .dataset_files import push, store
 from .launch import launch
 from .named_files import CONFIGS, taken, with_config_file
+from .parsers import parsed
 from .train_inputs import check_eval_strategy, load_model, load_seeds, load_template, load_tokenizer, source_of
 from .write_arguments import GenerationArguments
 
@@ -129,12 +129,10 @@ def main(flags: list[str]) -> None:
         if accelerate_config is not None:
             launch("write", accelerate_config, flags, parser)
             return
-        script_args, args, model_args = parser.parse_args_and_config(flags, fail_with_unknown_args=True)
+        script_args, args, model_args = parsed(parser, flags)
         trainer = set_up(script_args, args, model_args)
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.exit(f"error: {error}")
-    except yaml.YAMLError as error:
-        sys.exit(f"error: --config is not YAML: {' '.join(str(error).split())}")
     try:
         dataset = write_and_label(trainer, script_args)
     except TooFewInstructionsError as error:
