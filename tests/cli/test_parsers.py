@@ -34,7 +34,7 @@ def test_a_wrong_flag_is_one_line(flags, value, capsys):
 
 
 def parser():
-    return TrlParser(EvaluationArguments, prog="serl-trl evaluate")
+    return TrlParser(EvaluationArguments, prog="serl-trl evaluate")  # type: ignore[arg-type]
 
 
 def test_a_wrong_value_for_a_parser_of_trl_is_one_line(capsys):

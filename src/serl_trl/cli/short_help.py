@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .named_files import ACCELERATE_CONFIGS, CONFIGS, TEMPLATE_ENDING
 
