@@ -1,4 +1,8 @@
-"""Filters that compare an instruction with the seeds and everything kept before: by its words, or by its meaning."""
+"""
+Filters that compare an instruction with the seeds and everything kept before: by its words, or by its meaning.
+
+The ROUGE-L threshold is `novelty_threshold` of [`SeRLConfig`], 0.7 by default.
+"""
 
 import math
 from collections.abc import Callable, Sequence

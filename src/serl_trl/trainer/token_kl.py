@@ -1,4 +1,9 @@
-"""The KL of each sampled token against the reference, for a reward that holds it."""
+"""
+The KL of each sampled token against the reference, for a reward that holds it.
+
+Where the KL goes is `kl_placement` of [`SeRLConfig`]. In the reward, the KL of each token is taken from its reward, as
+here. In the loss it is TRL's. `"auto"` puts it into the reward for REINFORCE++ and RLOO, into the loss for GRPO.
+"""
 
 from typing import TYPE_CHECKING, Any
 
