@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,8 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 
 from runs import NUM_STEPS, differences, seeds, trainer
-from serl_trl.checkpoints.checkpoint_files import complete_checkpoints, defect
+from serl_trl.checkpoints.checkpoint_files import complete_checkpoints
 from serl_trl.instructions.errors import TooFewInstructionsError
-from serl_trl.trainer.hub_push import HubPushes
 
 
 ROOT = Path(__file__).parents[2]
@@ -257,6 +258,7 @@ def test_checkpoints_in_the_middle_of_a_step_are_refused(tmp_path):
 # Saving --------------------------------------------------------------------------------------------------------------
 
 
+UPLOAD_S = 0.5
 SHORT = {"self_instruct": False, "num_train_epochs": 3, "logging_steps": 1}
 
 
@@ -296,13 +298,49 @@ def test_the_best_checkpoint_is_known_by_its_own_name(tmp_path):
     assert Path(state["best_model_checkpoint"]).parent == tmp_path
 
 
-def test_what_is_pushed_is_the_checkpoint_in_its_place(tmp_path, monkeypatch):
-    pushed: list[tuple[Path, str | None]] = []
-    monkeypatch.setattr(HubPushes, "push_checkpoint", lambda self, folder: pushed.append((folder, defect(folder))))
-    run = trainer(tmp_path, dataset=seeds(4), **SHORT | {"max_steps": 2})
+class Upload:
+    """Takes the place of the Hub's client: notes what is uploaded, which is done when `arrive` is called."""
+
+    def __init__(self):
+        self.uploads, self.jobs = [], []
+
+    def __call__(self, client, *, folder_path, run_as_future, **kwargs):
+        folder = Path(folder_path)
+        self.uploads.append((folder, kwargs.get("path_in_repo"), sorted(path.name for path in folder.iterdir())))
+        self.jobs.append(Future())
+        return self.jobs[-1]
+
+    def arrive(self):
+        for job in self.jobs:
+            job.set_result(None)
+
+
+def pushing(tmp_path, monkeypatch, **settings):
+    upload = Upload()
+    monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", lambda self, **kwargs: upload(self, **kwargs))
+    run = trainer(tmp_path, dataset=seeds(4), hub_strategy="all_checkpoints", **SHORT | {"max_steps": 2} | settings)
     run.args.push_to_hub = True  # only now: at construction it would ask for a repository
+    return run, upload
+
+
+def test_what_is_pushed_is_the_checkpoint_in_its_place(tmp_path, monkeypatch):
+    run, upload = pushing(tmp_path, monkeypatch, hub_always_push=True)
+    timer = threading.Timer(UPLOAD_S, upload.arrive)
+    original = run.log
+
+    def noted(logs, *args):
+        if "train_runtime" in logs:
+            timer.start()
+        original(logs, *args)
+
+    monkeypatch.setattr(run, "log", noted)
     run.train()
-    assert pushed == [(tmp_path / "checkpoint-1", None), (tmp_path / "checkpoint-2", None)]
+    assert all(job.done() for job in upload.jobs)  # training waits for what is on its way
+    assert [pushed[:2] for pushed in upload.uploads] == [
+        pushed for name in ("checkpoint-1", "checkpoint-2") for pushed in ((tmp_path, None), (tmp_path / name, name))
+    ]
+    for folder, _, names in upload.uploads:
+        assert {"model.safetensors", "config.json", "training_args.bin", "tokenizer.json"} <= set(names), folder
 
 
 def test_a_disk_that_is_full_leaves_the_checkpoint_before(tmp_path):
@@ -353,6 +391,40 @@ def test_a_signal_ends_the_run_when_it_is_saved(tmp_path, number, error, step):
     assert [path.name for path in complete_checkpoints(tmp_path / "stopped")] == [f"checkpoint-{step}"]
     trainer(tmp_path / "stopped", **settings).train(resume_from_checkpoint=True)
     assert differences(tmp_path / "whole", tmp_path / "stopped", 6) == []
+
+
+def test_settings_are_saved_as_they_are_given(tmp_path):
+    class Interrupt(TrainerCallback):
+        seen = []  # noqa: RUF012
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            self.seen.append((args.save_total_limit, args.load_best_model_at_end))
+            if state.global_step == 1:
+                signal.raise_signal(signal.SIGTERM)
+
+    best = {
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "reward",
+    }
+    run = trainer(tmp_path, dataset=seeds(4), eval_dataset=seeds(2), save_total_limit=3, **best, **SHORT)
+    run.add_callback(Interrupt())
+    with pytest.raises(SystemExit):
+        run.train()
+    assert Interrupt.seen == [(3, True)] * 2
+    paths = [path / "training_args.bin" for path in complete_checkpoints(tmp_path)]
+    for saved in (run.args, *(torch.load(path, weights_only=False) for path in paths)):
+        assert (saved.output_dir, saved.save_total_limit, saved.load_best_model_at_end) == (str(tmp_path), 3, True)
+
+
+def test_the_card_in_a_checkpoint_of_an_adapter_is_that_of_its_run(tmp_path):
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    trainer(tmp_path / "run", peft_config=config, max_steps=1).train()
+    card = (tmp_path / "run" / "checkpoint-1" / "README.md").read_text()
+    assert 'PeftModel.from_pretrained(base, "run")' in card
+    assert "| 1 | " in card  # the iterations
+    assert "_saving" not in card
 
 
 def test_checkpoints_of_an_earlier_run_are_pointed_out(whole, tmp_path, caplog):

@@ -23,6 +23,8 @@ from .training_loop import TrainingLoop
 from .weights_check import WeightsCheck
 
 
+SETTINGS_OF_END = ("save_total_limit", "load_best_model_at_end")  # that Trainer reads as it ends a run
+
 logger = get_logger(__name__)
 
 
@@ -80,7 +82,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         self._interrupts = Interrupts()
         self._settings: dict[str, Any] = {}
         self._saved_step: int | None = None  # that of this run's last checkpoint
-        self._total_limit = self.args.save_total_limit  # which is taken from Trainer while it trains
+        self._as_given: dict[str, Any] = {}  # settings that are not in `args` while Trainer ends a run
         self.add_callback(self.loop)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -99,18 +101,18 @@ class ResumableGRPOTrainer(GRPOTrainer):
                 f"{former[-1]} is of an earlier run. A later resume_from_checkpoint=True takes the highest step, whichever "
                 "run it is of; use another output_dir, or remove the old checkpoints."
             )
-        self._total_limit = self.args.save_total_limit
         with (
             shared_failure(),
             self._interrupts.noted() if self.args.save_strategy != "no" else nullcontext(),
-            # Trainer would remove checkpoints that callbacks go back to as training ends; here they are rotated afterwards
-            temporarily_set(self.args, save_total_limit=None, load_best_model_at_end=self.args.load_best_model_at_end),
+            # which `log` changes as training ends
+            temporarily_set(self.args, **{name: getattr(self.args, name) for name in SETTINGS_OF_END}),
+            temporarily_set(self, _as_given={}),
         ):
             result = super().train(None if resumed is None else str(resumed), *args, **kwargs)
         if self._saved_step is not None and not self.loop.is_ending:
             best = self.state.best_model_checkpoint
             last = self.run_dir / f"{PREFIX_CHECKPOINT_DIR}-{self._saved_step}"
-            self._rotate(*([] if self._total_limit == 1 and best is not None else [last]))
+            self._rotate(*([] if self.args.save_total_limit == 1 and best is not None else [last]))
         self._interrupts.raise_if_received()
         return result
 
@@ -129,9 +131,19 @@ class ResumableGRPOTrainer(GRPOTrainer):
         return dataloader
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Leaves out the summary of a run that a signal has stopped: it has not come to its end."""
-        if not (self.loop.is_ending and "train_runtime" in logs):
+        """
+        Leaves out the summary of a run that a signal has stopped: it has not come to its end.
+
+        After the summary, Trainer loads the best model, for which a scheduler gives no time, and removes checkpoints that
+        callbacks may go back to. The settings that ask for it are set aside here, and set back by `train`.
+        """
+        is_summary = "train_runtime" in logs
+        if not (self.loop.is_ending and is_summary):
             super().log(logs, start_time)
+        if is_summary:
+            self._as_given = {name: getattr(self.args, name) for name in SETTINGS_OF_END}
+            self.args.save_total_limit = None
+            self.args.load_best_model_at_end &= not self.loop.is_ending
 
     def is_interrupted(self) -> bool:
         """Whether a process has received a signal, by which all of them end then."""
@@ -144,8 +156,9 @@ class ResumableGRPOTrainer(GRPOTrainer):
 
     @property
     def run_dir(self) -> Path:
-        """`output_dir`, in which checkpoints are."""
-        return Path(str(self.args.output_dir))
+        """`output_dir`, in which checkpoints are; Trainer has another one while it writes a checkpoint."""
+        output_dir = Path(str(self.args.output_dir))
+        return output_dir.parent if self.is_writing_checkpoint else output_dir
 
     # Saving --------------------------------------------------------------------------------------------------------
 
@@ -182,7 +195,7 @@ class ResumableGRPOTrainer(GRPOTrainer):
         best = self.state.best_model_checkpoint
         kept = [path for ask in self.kept_checkpoints for path in ask()]
         spared = [*protected, *kept, *([Path(best)] if best is not None else [])]
-        limit = self._total_limit
+        limit = self._as_given.get("save_total_limit", self.args.save_total_limit)
         run_on_all_ranks(lambda: checkpoints.rotate(self.run_dir, limit, spared) if self.args.should_save else None)
 
     def last_checkpoint(self) -> Path:
@@ -220,9 +233,9 @@ class ResumableGRPOTrainer(GRPOTrainer):
         self._write_settings(self.run_dir)
 
     def _write_settings(self, folder: Path) -> None:
-        """Writes the settings as they are, not as they are set while Trainer saves."""
+        """Writes the settings as they are, not as they are set while Trainer saves or ends a run."""
         if self.args.should_save:
-            with temporarily_set(self.args, save_total_limit=self._total_limit):
+            with temporarily_set(self.args, **self._as_given):
                 torch.save(self.args, folder / TRAINING_ARGS_NAME)
 
     def _write_state(self, folder: Path) -> None:

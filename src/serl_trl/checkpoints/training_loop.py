@@ -79,7 +79,6 @@ class TrainingLoop(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.trainer.is_interrupted():
             control.should_save = control.should_training_stop = self.is_ending = True
-            args.load_best_model_at_end = False  # a scheduler gives no time for it; `train` sets it back
         if control.should_save and self.is_last_of_epoch(state, control):
             self._is_save_due, control.should_save = True, False
 

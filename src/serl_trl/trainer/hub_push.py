@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.logging import get_logger
 from huggingface_hub import CommitInfo, HfApi, model_info
+from transformers import TrainerCallback
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy, SaveStrategy
 from transformers.utils import (
     CONFIG_NAME,
@@ -38,7 +40,7 @@ class HubError(RuntimeError):
     """What the Hugging Face Hub did not take; the message says where it is and how it is pushed later."""
 
 
-class HubPushes:
+class HubPushes(TrainerCallback):
     """
     Uploads a run to the Hub, as a checkpoint is published and at the end.
 
@@ -176,8 +178,8 @@ class HubPushes:
             message = f"Training in progress, {place}, checkpoint"
             self._start(checkpoint, checkpoint, message, path_in_repo=target)
 
-    def wait(self) -> None:
-        """Waits until what is on its way has arrived, or failed."""
+    def on_train_end(self, args, state, control, **kwargs):
+        """Waits until what is on its way has arrived, or failed: checkpoints may be removed from then on."""
         wait(self._jobs)
 
     def command(self, folder: Path, repository: str, revision: str | None = None, private: bool | None = None) -> str:
@@ -225,7 +227,7 @@ class HubPushes:
 
     def _copy_model(self, checkpoint: Path) -> None:
         """Puts the model of a checkpoint, and all that belongs to it, into the run folder, which is uploaded."""
-        names = [CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME, *ADAPTER_FILES]
+        names = [CONFIG_NAME, GENERATION_CONFIG_NAME, SAFE_WEIGHTS_NAME, TRAINING_ARGS_NAME, *ADAPTER_FILES]
         index = checkpoint / SAFE_WEIGHTS_INDEX_NAME
         if index.is_file():
             names += [index.name, *set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())]

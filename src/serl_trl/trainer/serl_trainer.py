@@ -119,8 +119,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
         self.rollout_source = RolloutSource(self)
         self.rollout_func = self.rollout_source  # type: ignore[assignment]  # TRL names texts alone
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
-        truths = [i for i, reward in enumerate(rewards) if isinstance(reward, GroundTruthReward)]
-        self._truth_column = truths[0] if truths else None
+        self._truth_column = next((i for i, r in enumerate(rewards) if isinstance(r, GroundTruthReward)), None)
         vote = self._group_votes.vote if self._group_votes.reward is not None else None
         self.gated_loss.is_gating = args.is_gated and (vote is not None or self._truth_column is not None)
         self.feed = InstructionFeed(self, slots, self._gate, vote) if slots is not None else None
@@ -131,6 +130,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
             self.shared_states["instructions"] = self.feed.dataset
             self.add_callback(RegenerationCallback(self, self.feed))
         self.add_callback(EmptyStepCallback(self))
+        self.add_callback(self.pushes)
 
     def _check_model(self) -> None:
         """Raises for a model that is not a text model or has nothing to train; warns of settings that do nothing."""
