@@ -102,3 +102,9 @@ def with_config_file(flags: list[str], default: str | None = None) -> list[str]:
     has_model = any(flag.partition("=")[0].replace("-", "_") == "__model_name_or_path" for flag in others)
     config = given or (None if has_model else default)
     return others if config is None else ["--config", config_file(config), *others]
+
+
+def check_one_source(seed_file: str | None, dataset_name: str | None) -> None:
+    """Raises a ValueError where the seeds are given twice."""
+    if seed_file and dataset_name:
+        raise ValueError(f"Both --seed_file {seed_file} and --dataset_name {dataset_name} are given; choose one.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from trl import ScriptArguments
 
 from ..answers import ANSWER_TYPES, answer_kind
+from .named_files import check_one_source
 
 
 REWARD_NAMES = ("vote", "truth", "coin_flip", "box")  # what they are is in train_rewards.py
@@ -108,10 +109,7 @@ class SeRLScriptArguments(ScriptArguments):
     )
 
     def __post_init__(self):
-        if self.seed_file and self.dataset_name:
-            raise ValueError(
-                f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
-            )
+        check_one_source(self.seed_file, self.dataset_name)
         answer_kind(self.answer_type)  # raises if there is no such type
         unknown = set(self.reward_funcs) - set(REWARD_NAMES)
         if unknown:

@@ -7,6 +7,7 @@ from trl import ScriptArguments
 
 from ..answers import answer_kind
 from .dataset_files import check_output_file
+from .named_files import check_one_source
 from .train_arguments import SeRLScriptArguments
 
 
@@ -47,10 +48,7 @@ class GenerationArguments(ScriptArguments):
     reward_funcs: ClassVar[tuple[str, ...]] = ("vote",)  # what load_seeds wants to know
 
     def __post_init__(self):
-        if self.seed_file and self.dataset_name:
-            raise ValueError(
-                f"Both --seed_file {self.seed_file} and --dataset_name {self.dataset_name} are given; choose one."
-            )
+        check_one_source(self.seed_file, self.dataset_name)
         answer_kind(self.answer_type)  # raises if there is no such type
         check_output_file(self.output_file)
         if self.num_rounds < 1:
