@@ -180,3 +180,20 @@ def test_arguments_of_the_chat_template_reach_it_and_are_part_of_the_settings(tm
     assert len({row["completions"][0] for row in filed}) == 1  # the model never saw a problem
     with pytest.raises(SystemExit, match=r"is of an evaluation with chat_template_kwargs"):
         recipe.main(["--models", str(model), "--output_dir", str(tmp_path / "asked"), *SHORT, "--num_samples", "0"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--num_problems", "0", "--num_problems is 0; give 1 or more."),
+        ("--num_samples", "-1", "--num_samples is -1; give 0 or more."),
+        ("--max_new_tokens", "0", "--max_new_tokens is 0; give 1 or more."),
+        ("--batch_size", "0", "--batch_size is 0; give 1 or more."),
+        ("--temperature", "0", "--temperature is 0.0; give more than 0"),
+        ("--temperature", "nan", "--temperature is nan; give more than 0"),
+        ("--top_p", "1.5", "--top_p is 1.5; give more than 0 and at most 1."),
+    ],
+)
+def test_a_number_out_of_range_is_named(flag, value, message):
+    with pytest.raises(SystemExit, match=message.replace(".", r"\.")):
+        recipe.main(["--models", "tiny", flag, value])

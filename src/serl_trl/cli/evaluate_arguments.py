@@ -67,6 +67,17 @@ class EvaluationArguments:
                 f"--chat_template_kwargs {self.chat_template_kwargs} is no JSON object; give one such as "
                 "'{\"enable_thinking\": false}'."
             )
+        least = {"num_problems": 1, "num_samples": 0, "max_new_tokens": 1, "batch_size": 1}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise ValueError(f"--{name} is {value}; give {bound} or more.")
+        if not self.temperature > 0:
+            raise ValueError(
+                f"--temperature is {self.temperature}; give more than 0, and --num_samples 0 for greedy only."
+            )
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"--top_p is {self.top_p}; give more than 0 and at most 1.")
 
     @property
     def template_kwargs(self) -> dict[str, Any]:
