@@ -67,7 +67,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path):
         with pytest.raises(ValueError, match=r"--save .* cannot be written"):
             check_writable(str(place), "--save")
     check_writable(str(tmp_path / "new" / "out.jsonl"), "--save")
-    assert not list((tmp_path / "new").iterdir())
+    assert not (tmp_path / "new").exists()
 
 
 def test_ctrl_c_ends_in_one_line(monkeypatch, capsys):

@@ -62,11 +62,13 @@ def _fraction(part: sympy.Expr) -> Fraction | None:
         return Fraction(int(part.p), int(part.q))
     if not isinstance(part, sympy.Float):
         return None
-    mantissa, exponent = part.num.man_exp  # without the sign
+    mantissa, exponent = part.num.man_exp  # rounded to a double, which tells its size and not its digits
     if abs(exponent) > MAX_EXPONENT:
         return None
-    has_no_digit = mantissa <= 1 < abs(exponent) and str(part).lstrip("-").startswith("0.e")
-    return Fraction(0) if has_no_digit else (-1 if part < 0 else 1) * int(mantissa) * Fraction(2) ** exponent
+    if mantissa <= 1 < abs(exponent) and str(part).lstrip("-").startswith("0.e"):
+        return Fraction(0)
+    exact = sympy.Rational(part)
+    return Fraction(int(exact.p), int(exact.q))
 
 
 @lru_cache(maxsize=MAX_CACHED)

@@ -113,7 +113,8 @@ def main(flags: list[str]) -> None:
     if args.save:
         columns = {"prompt": prompts, "completion": completions, "answer": answers, **rewards}
         lines = [json.dumps(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-        Path(args.save).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        with written_whole(Path(args.save)) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

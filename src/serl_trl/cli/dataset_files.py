@@ -14,13 +14,13 @@ FORMATS = (".jsonl", ".parquet")
 
 
 def check_writable(name: str, flag: str) -> None:
-    """Makes the folder of a file that a flag names; raises a ValueError where the file could not be written later."""
-    path = Path(name)
+    """Raises a ValueError where a file that a flag names could not be written later; leaves nothing behind."""
+    path = Path(name).absolute()
+    folder = next(parent for parent in path.parents if parent.exists())  # the others are made when it is written
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ValueError(f"{flag} {name} cannot be written ({error.strerror}); choose another place.") from None
