@@ -20,7 +20,7 @@ from rich.table import Table
 
 from .. import GroundTruthReward, MajorityVoteReward
 from ..answers import ANSWER_TYPES
-from ..runtime import Rows, column_of, read_rows
+from ..runtime import Rows, column_of, read_rows, written_whole
 from ..voting import JudgeReward, reward_alignment
 from .completion_groups import COMPLETION_FIELDS, PROMPT_FIELDS
 from .dataset_files import check_writable
