@@ -453,6 +453,29 @@ def test_generate_of_a_checkpoints_own_is_left_alone():
     assert model.generate is own
 
 
+def test_what_cannot_be_shared_leaves_the_random_state_alone_with_numbers_of_ones_own(said):
+    model, config = model_of("llama"), GenerationConfig(**PLAIN, num_beams=2, do_sample=True)
+    outputs = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        with group_generation(model, uniforms_of(6, 8)):
+            outputs.append(model.generate(**padded(ASKED), generation_config=config).tolist())
+        expected = torch.rand(2, generator=torch.Generator().manual_seed(seed))
+        assert torch.rand(2).tolist() == expected.tolist()
+    assert outputs[0] == outputs[1]
+
+
+def test_a_block_within_a_block():
+    model = random_model(CONFIGS["llama"])
+    with group_generation(model):
+        outer = model.generate
+        with group_generation(model, uniforms_of(1, 4)):
+            assert model.generate is not outer
+            assert model.generate.uniforms is not None
+        assert model.generate is outer
+    assert "generate" not in vars(model)
+
+
 def test_the_model_is_as_it_was_afterwards():
     model = random_model(CONFIGS["llama"])
     with pytest.raises(KeyError), group_generation(model):

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.distributed.tensor import DTensor
 from transformers import GenerationConfig
 from transformers.integrations import is_deepspeed_zero3_enabled, is_fsdp_managed_module
 
+from ..runtime import isolated_random_state
 from .group_sampling import NotShareableError, pad_token, sample_groups
 from .length_batches import length_batches
 from .memory_bound import most_rows
@@ -34,11 +35,18 @@ class GroupGeneration:
             The numbers by which the tokens of each row are drawn, in place of the random state; see `sample_groups`. A row is
             then the same whatever rows are beside it, and batches are made of prompts of like length.
         batch_size (`int`, *optional*): The most rows at a time.
+        generate (`Callable`, *optional*): Transformers' `generate` of the model.
     """
 
-    def __init__(self, model: Any, uniforms: torch.Tensor | None = None, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        uniforms: torch.Tensor | None = None,
+        batch_size: int | None = None,
+        generate: Callable[..., torch.Tensor] | None = None,
+    ) -> None:
         self.model, self.uniforms, self.batch_size = model, uniforms, batch_size
-        self.generate: Callable[..., torch.Tensor] = model.generate
+        self.generate = generate or model.generate
 
     def __call__(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """As `generate` of the model."""
@@ -49,7 +57,8 @@ class GroupGeneration:
             except NotShareableError as error:
                 reason = str(error)
         _say_once(f"Transformers' own loop generates, and computes a prompt for each of its completions: {reason}.")
-        return self.generate(*args, **kwargs)
+        with nullcontext() if self.uniforms is None else isolated_random_state(int(self.uniforms[0, 0] * 2**32)):
+            return self.generate(*args, **kwargs)
 
     def _in_parts(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         config: GenerationConfig = kwargs["generation_config"]
@@ -121,16 +130,23 @@ def group_generation(
     The output head is given its input in one piece meanwhile. PyTorch's matrix product on a CPU would repeat a bfloat16 weight
     for each row of a slice: 17.6 s for 4 rows in place of 0.1 (Linear(1536, 151936), torch 2.13, on a CPU with AMX).
     """
-    if "generate" in vars(model):  # a way of its own that came with the checkpoint
+    outer = vars(model).get(
+        "generate"
+    )  # of a block around this one, or a way of its own that came with the checkpoint
+    if outer is not None and not isinstance(outer, GroupGeneration):
         yield
         return
     head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(_contiguous_input) if head is not None else None
-    model.generate = GroupGeneration(model, uniforms, batch_size)
+    model.generate = GroupGeneration(
+        model, uniforms, batch_size, outer.generate if outer is not None else model.generate
+    )
     try:
         yield
     finally:
         del model.generate
+        if outer is not None:
+            model.generate = outer
         if hook is not None:
             hook.remove()
 
