@@ -1,7 +1,9 @@
 """What the policy is asked: prompts out of files and datasets, templates; prompts -> tokens, and how text is drawn and ends."""
 
 from .decoding import Decoding, Generated, Sampling, end_tokens, writing
+from .length_batches import batches_by_length
 from .read_prompts import PROMPT_FIELDS, instruction_text, prompts_of, prompts_of_rows, shown
+from .row_draws import row_seed, row_uniforms
 from .template import PromptTemplate, put_to_policy, shared_lead
 
 
@@ -11,11 +13,14 @@ __all__ = [
     "Generated",
     "PromptTemplate",
     "Sampling",
+    "batches_by_length",
     "end_tokens",
     "instruction_text",
     "prompts_of",
     "prompts_of_rows",
     "put_to_policy",
+    "row_seed",
+    "row_uniforms",
     "shared_lead",
     "shown",
     "writing",
