@@ -52,7 +52,7 @@ def transformers_engine(
     tokenizer: "PreTrainedTokenizerBase",
     batch_size: int = 256,
     chat_template_kwargs: dict[str, Any] | None = None,
-) -> Engine:
+) -> TransformersEngine:
     """
     [`TransformersEngine`] of a model that no trainer trains.
 
