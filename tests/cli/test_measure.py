@@ -1,6 +1,7 @@
 """Nothing is measured twice: the curve's ends and the tables share completions where the weights are the same."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from serl_trl.cli.measure import Measurements
 from serl_trl.cli.train_arguments import SeRLScriptArguments
 from serl_trl.evaluation import Problems, TransformersEngine, evaluate, transformers_engine
 from serl_trl.laboratory import word_problems
+from serl_trl.types import Prompt
 from short_recipe import SHORT
 from tiny_runs import trainer
 
@@ -43,8 +45,10 @@ def total(asked):
 
 def test_the_ends_of_the_curve_are_parts_of_the_tables(tmp_path, monkeypatch):
     """Two steps, each of them measured, between two tables."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too
     asked, folder = counted(monkeypatch), tmp_path / "run"
-    recipe.main([*SHORT, "--num_interim_problems", str(NUM_INTERIM), "--output_dir", str(folder)])
+    flags = ["--num_interim_problems", str(NUM_INTERIM), "--collapse_guard", "off", "--output_dir", str(folder)]
+    recipe.main([*SHORT, *flags])
     num = NUM_PROBLEMS + NUM_INTERIM + NUM_PROBLEMS  # the curve's first point is in one table, its last in the other
     assert total(asked) == {"greedy": num, "sampled": num * NUM_SAMPLES}
 
@@ -74,7 +78,7 @@ def test_the_ends_of_the_curve_are_parts_of_the_tables(tmp_path, monkeypatch):
 @pytest.fixture
 def measurements(tmp_path):
     texts = word_problems(4, "measured")
-    prompts = [[{"role": "user", "content": text}] for text in texts["prompt"]]
+    prompts: list[Prompt] = [[{"role": "user", "content": text}] for text in texts["prompt"]]
     args = SeRLScriptArguments(num_eval_samples=NUM_SAMPLES, num_interim_problems=2)
     return Measurements(trainer(tmp_path), args, [Problems("", prompts, texts["answer"][:], "math", [])])
 

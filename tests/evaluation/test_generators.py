@@ -82,7 +82,7 @@ def test_scores_do_not_depend_on_the_batch_size_or_on_what_else_is_measured(poli
 
     def found(num_problems, batch_size, engine_size):
         known: dict = {}
-        engine = transformers_engine(*policy, batch_size=engine_size)
+        engine = transformers_engine(policy[0], policy[1], engine_size)
         evaluate(
             *(engine, asked[:num_problems], answers[:num_problems]),
             num_samples=4,

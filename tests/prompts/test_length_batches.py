@@ -1,5 +1,7 @@
 """Batches by length: each row once, bounds that hold, and one batch again out of the rows of one."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_groups_are_whole_and_bounds_hold(pairs, batch_size):
 def test_no_batch_could_have_taken_the_next_group_in(pairs, batch_size):
     lengths, counts = [length for length, _ in pairs], [count for _, count in pairs]
     batches = batches_by_length(lengths, counts, batch_size)
-    for batch, after in zip(batches, batches[1:], strict=False):
+    for batch, after in itertools.pairwise(batches):
         joined = [*batch, after[0]]
         padding, tokens = padding_and_tokens(lengths, counts, joined)
         assert sum(counts[group] for group in joined) > batch_size or padding * 10 > tokens

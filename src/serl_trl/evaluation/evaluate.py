@@ -196,9 +196,7 @@ def _row_number(problem: int, sample: int) -> int:
     return (problem << 32) + sample
 
 
-def _is_of(
-    row: dict[str, Any], prompts: Sequence[Prompt], answers: Sequence[str], num_each: dict[str, int]
-) -> bool:
+def _is_of(row: dict[str, Any], prompts: Sequence[Prompt], answers: Sequence[str], num_each: dict[str, int]) -> bool:
     """Whether a row is of one of these problems, with as many completions as are asked for."""
     i = row["index"]
     return (

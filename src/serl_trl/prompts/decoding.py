@@ -60,7 +60,9 @@ class Sampling:
         if self.rows is None:
             return range(num_rows)
         if len(self.rows) != num_rows:
-            raise ValueError(f"There are {num_rows} prompts and {len(self.rows)} numbers of rows; give each prompt one.")
+            raise ValueError(
+                f"There are {num_rows} prompts and {len(self.rows)} numbers of rows; give each prompt one."
+            )
         return self.rows
 
     def uniforms(self, rows: Sequence[int]) -> torch.Tensor | None:

@@ -79,7 +79,7 @@ class RowDraws(LogitsProcessor):
         self._num_drawn += 1
         sums = self._warpers(input_ids, scores).softmax(-1).to(number.dtype).cumsum(-1)  # (B, V)
         total = sums[:, -1:]
-        below = torch.minimum(number * total, total.nextafter(torch.zeros_like(total)))  # a token of probability 0 never
+        below = torch.minimum(number * total, total.nextafter(torch.zeros_like(total)))  # never one of probability 0
         token = torch.searchsorted(sums, below, right=True)
         return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)  # type: ignore[return-value]
 

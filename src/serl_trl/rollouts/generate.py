@@ -58,6 +58,8 @@ def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Re
     """
     One reply for each prompt, the same on every process; moves no random state and logs nothing.
 
+    Rows keep their numbers among all requests on whatever process they are written.
+
     Args:
         policy ([`Policy`]): Who writes, with its sampling settings for instructions.
         prompts (`list[Prompt]`): The requests, the same on every process.
@@ -67,7 +69,7 @@ def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Re
         `list[Reply]`: As long as `prompts`.
     """
     accelerator, tokenizer = policy.accelerator, policy.decoding.tokenizer
-    local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
+    local, _ = share_of(list(enumerate(prompts)), accelerator.num_processes, accelerator.process_index)
     with (
         isolated_random_state(sampling_seed(policy, seed)),
         _sampling(
@@ -78,11 +80,16 @@ def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Re
             max_length=policy.args.max_instruction_length,
         ),
     ):
-        _, completion_ids, _ = _completed(policy, local, 1)
+        _, completion_ids, _ = _completed(policy, [prompt for _, prompt in local], 1)
     ends = {*policy.eos_token_ids, tokenizer.pad_token_id}
     texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
-    replies = [Reply(text, ids[-1] not in ends) for text, ids in zip(texts, completion_ids, strict=True)]
-    return gather_object(replies)[: len(prompts)]
+    replies = [
+        (row, Reply(text, ids[-1] not in ends))
+        for (row, _), text, ids in zip(local, texts, completion_ids, strict=True)
+    ]
+    # Rows that fill up the last share are there twice: the first reply stands.
+    by_row = dict(reversed(gather_object(replies)))
+    return [by_row[row] for row in range(len(prompts))]
 
 
 def _completed(
