@@ -66,7 +66,7 @@ def test_without_samples_the_greedy_completions_are_described():
     }
 
 
-def test_batches_hold_what_they_may_and_are_sampled_each_from_a_seed_of_its_own():
+def test_batches_hold_what_they_may_and_name_the_numbers_of_their_rows():
     asked: list[tuple] = []
     evaluate(
         scripted(asked), *PROBLEMS, num_samples=4, batch_size=4, temperature=0.8, top_p=0.9, max_new_tokens=5, seed=2
@@ -74,8 +74,49 @@ def test_batches_hold_what_they_may_and_are_sampled_each_from_a_seed_of_its_own(
     greedy, *sampled = asked
     assert greedy[0] == ["first?", "second?"]
     assert [prompts for prompts, _ in sampled] == [["first?"] * 4, ["second?"] * 4]
-    assert {(how.max_new_tokens, how.temperature, how.top_p) for _, how in sampled} == {(5, 0.8, 0.9)}
-    assert len({how.seed for _, how in sampled}) == 2
+    assert {(how.max_new_tokens, how.temperature, how.top_p, how.seed) for _, how in sampled} == {(5, 0.8, 0.9, 2)}
+    assert len({row for _, how in sampled for row in how.rows}) == 8
+
+
+def numbered(**settings):
+    """The numbers of the rows of each problem, whatever batch they were asked for in."""
+    found: dict[str, list[int]] = {}
+
+    def engine(prompts, sampling):
+        if sampling.temperature:
+            for prompt, row in zip(prompts, sampling.rows, strict=True):
+                found.setdefault(prompt, []).append(row)
+        return [("\\boxed{7}", 3)] * len(prompts)
+
+    num = settings.pop("num_problems")
+    evaluate(engine, [f"{i}?" for i in range(num)], ["7"] * num, **settings)
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 256])
+def test_a_sample_has_the_same_number_whatever_else_is_measured(batch_size):
+    whole = numbered(num_problems=9, num_samples=8)
+    assert len({row for rows in whole.values() for row in rows}) == 72
+    assert numbered(num_problems=9, num_samples=8, batch_size=batch_size) == whole
+    fewer = numbered(num_problems=5, num_samples=3, batch_size=batch_size)
+    assert fewer == {f"{i}?": whole[f"{i}?"][:3] for i in range(5)}
+
+
+def test_problems_of_like_length_are_asked_for_together():
+    asked: list[list[str]] = []
+
+    class Engine:
+        def prompt_lengths(self, prompts):
+            return [len(prompt) for prompt in prompts]
+
+        def __call__(self, prompts, sampling):
+            asked.append(list(prompts))
+            return [("\\boxed{7}", 3)] * len(prompts)
+
+    prompts = ["long" * 9, "short", "long" * 9 + ".", "short"]
+    report = evaluate(Engine(), prompts, ["7"] * 3 + ["8"], num_samples=0, batch_size=4)
+    assert asked == [["short", "short"], ["long" * 9, "long" * 9 + "."]]
+    assert report.greedy.tolist() == [1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("num_batches", [0, 1, 2])
@@ -117,6 +158,59 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path):
     with pytest.raises(ValueError, match="problems "):
         evaluate(scripted(), PROBLEMS[0], ["7", "2"], num_samples=4, file=file)
     assert file.read_bytes() == before
+
+
+def test_a_file_may_go_on_in_other_batches(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(scripted(num_batches=2), *PROBLEMS, num_samples=4, batch_size=4, file=file)
+    left: list[tuple] = []
+    evaluate(scripted(left), *PROBLEMS, num_samples=4, batch_size=64, file=file)
+    assert [prompts for prompts, _ in left] == [["second?"] * 4]
+    assert len(file.read_text().splitlines()) == 1 + 4
+
+
+def test_a_file_of_an_earlier_version_is_read_and_gone_on_with(tmp_path):
+    """Its head has the batch size, by which its random numbers were drawn."""
+    file = tmp_path / "rows.jsonl"
+    evaluate(scripted(), *PROBLEMS, num_samples=4, file=file)
+    head, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([json.dumps(json.loads(head) | {"batch_size": 64}), *rows[:-1], ""]))
+    left: list[tuple] = []
+    evaluate(scripted(left), *PROBLEMS, num_samples=4, batch_size=256, file=file)
+    assert [prompts for prompts, _ in left] == [["second?"] * 4]
+    assert [json.loads(line) for line in file.read_text().splitlines()[1:]] == [json.loads(row) for row in rows]
+
+
+def test_what_is_known_is_not_generated_again(tmp_path):
+    known: dict = {}
+    evaluate(scripted(), PROBLEMS[0][:1], PROBLEMS[1][:1], num_samples=4, known=known)
+    assert known.keys() == {("greedy", 0), ("sampled", 0)}
+    asked: list[tuple] = []
+    file = tmp_path / "rows.jsonl"
+    report = evaluate(scripted(asked), *PROBLEMS, num_samples=4, known=known, file=file)
+    assert [prompts for prompts, _ in asked] == [["second?"], ["second?"] * 4]
+    assert report.as_dict() == evaluate(scripted(), *PROBLEMS, num_samples=4).as_dict()
+    assert len(file.read_text().splitlines()) == 1 + 4
+    part = evaluate(scripted(num_batches=0), PROBLEMS[0][:1], PROBLEMS[1][:1], num_samples=4, known=known)
+    assert part.as_dict() == report.of([True, False]).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("problems", "num_samples", "num_asked"),
+    [
+        ((["second?", "first?"], ["1", "7"]), 4, 10),
+        ((["first?", "second?"], ["8", "1"]), 4, 5),  # the other problem is known
+        (PROBLEMS, 2, 4),  # the greedy ones are
+    ],
+)
+def test_what_is_known_of_something_else_is_left_alone(problems, num_samples, num_asked):
+    known: dict = {}
+    evaluate(scripted(), *PROBLEMS, num_samples=4, known=known)
+    asked: list[tuple] = []
+    report = evaluate(scripted(asked), *problems, num_samples=num_samples, known=known)
+    assert sum(len(prompts) for prompts, _ in asked) == num_asked
+    assert report.as_dict() == evaluate(scripted(), *problems, num_samples=num_samples).as_dict()
 
 
 @pytest.mark.parametrize("answers", [[], ["1", "2"]])
@@ -167,9 +261,6 @@ class _InMemory:
 
     def __init__(self):
         self.rows = {}
-
-    def has(self, mode, indices):
-        return False
 
     def add(self, rows):
         for row in rows:

@@ -1,3 +1,4 @@
+import hashlib
 import sys
 import types
 
@@ -5,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from serl_trl.evaluation.evaluate import evaluate
 from serl_trl.evaluation.generators import VLLMEngine, transformers_engine
 from serl_trl.laboratory import CHECKPOINT, word_problems
 from serl_trl.prompts.decoding import Decoding, Sampling
@@ -63,9 +65,42 @@ def test_what_vllm_is_asked_for(policy, monkeypatch):
     vllm.SamplingParams = lambda **settings: settings  # type: ignore[attr-defined]  # the stand-in's
     monkeypatch.setitem(sys.modules, "vllm", vllm)
     decoding = Decoding(policy[1], (1, 9))
-    found = VLLMEngine(LLM(), decoding)(prompts(2), Sampling(9, temperature=0.7, top_p=0.9, seed=4))
+    sampling = Sampling(9, temperature=0.7, top_p=0.9, seed=4, rows=(3, 8))
+    found = VLLMEngine(LLM(), decoding)(prompts(2), sampling)
     assert found == [("\\boxed{1}", 3)] * 2
     [(asked_prompts, params)] = asked
     assert asked_prompts == [{"prompt_token_ids": ids} for ids in decoding.prompt_ids(prompts(2))]
     expected = {"max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "stop_token_ids": [1, 9]}
-    assert params == [{**expected, "seed": seed} for seed in (4, 5)]
+    # of a row its own, whatever rows are beside it
+    seeds = [int(hashlib.sha256(f"4:{row}".encode()).hexdigest()[:16], 16) % 2**63 for row in (3, 8)]
+    assert params == [{**expected, "seed": seed} for seed in seeds]
+
+
+def test_scores_do_not_depend_on_the_batch_size_or_on_what_else_is_measured(policy):
+    rows = word_problems(12, "engine tests")
+    asked, answers = prompts(12), list(rows["answer"])
+
+    def found(num_problems, batch_size, engine_size):
+        known: dict = {}
+        engine = transformers_engine(policy[0], policy[1], engine_size)
+        evaluate(
+            *(engine, asked[:num_problems], answers[:num_problems]),
+            num_samples=4,
+            max_new_tokens=24,
+            batch_size=batch_size,
+            seed=3,
+            known=known,
+        )
+        return known
+
+    whole = found(12, 256, 256)
+    assert found(12, 4, 4) == whole
+    assert found(12, 20, 3) == whole
+    assert found(5, 256, 256) == {key: row for key, row in whole.items() if key[1] < 5}
+
+
+def test_lengths_are_those_of_the_tokens_that_are_asked(policy):
+    engine = transformers_engine(*policy)
+    texts = ["1 + 1", *prompts(2)]
+    tokens = [len(ids) for ids in Decoding.of(*policy).prompt_ids(texts)]
+    assert engine.prompt_lengths(texts) == tokens

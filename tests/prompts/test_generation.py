@@ -254,27 +254,6 @@ def test_the_random_state_is_left_alone_with_numbers_of_ones_own():
     assert torch.rand(1) == expected
 
 
-def test_tokens_are_drawn_with_their_probabilities():
-    model, num_rows = model_of("llama"), 20000
-    with torch.no_grad():
-        expected = model(torch.tensor([[7, 8, 9]])).logits[0, -1].softmax(-1)
-    found = with_uniforms(model, [[7, 8, 9]] * num_rows, uniforms_of(num_rows, 1), num_tokens=1)[:, -1]
-    share = found.bincount(minlength=VOCABULARY) / num_rows
-    bound = 5 * (expected * (1 - expected) / num_rows).sqrt() + 1 / num_rows
-    assert ((share - expected).abs() < bound).all()
-
-
-def test_a_token_of_probability_0_is_never_drawn():
-    model = model_of("llama")
-    config = GenerationConfig(max_new_tokens=1, do_sample=True, top_k=1, pad_token_id=0)
-    edges = torch.tensor([[0.0], [1 - 2**-53], [0.5]], dtype=torch.float64)
-    with group_generation(model, edges):
-        tokens = model.generate(**padded([[7, 8]] * 3), generation_config=config)[:, -1]
-    with torch.no_grad():
-        likeliest = model(torch.tensor([[7, 8]])).logits[0, -1].argmax()
-    assert (tokens == likeliest).all()
-
-
 # Memory ----------------------------------------------------------------------------------------------------------------
 
 

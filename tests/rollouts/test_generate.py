@@ -2,14 +2,18 @@
 
 import itertools
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 import trl.generation.vllm_generation
 from transformers import PreTrainedTokenizerBase
 
+import serl_trl.rollouts.generate
 import serl_trl.trainer.input_checks
 from serl_trl.laboratory import word_problems
+from serl_trl.prompts import row_uniforms
+from serl_trl.types import Prompt
 from tiny_runs import parameters, trainer
 
 
@@ -82,3 +86,39 @@ def test_answers_of_a_server_are_voted_on_group_by_group(run):
     drawn = run.train_dataset.queue[: run.train_dataset.cursor.position]
     assert drawn
     assert {(instruction.vote_share, instruction.vote_answer) for instruction in drawn} == {(0.5, "7")}
+
+
+@pytest.mark.parametrize("num_processes", [1, 2, 4])
+def test_replies_are_in_the_order_of_the_requests_whoever_writes_them(tmp_path, monkeypatch, num_processes):
+    """Five requests, so that two or four processes repeat some; a reply is its request and the process that wrote it."""
+    module = serl_trl.rollouts.generate
+    texts: list[Prompt] = [f"{i} + {i}" for i in range(5)]
+    policy, parts = trainer(tmp_path), []
+    encode = policy.processing_class.encode
+
+    class GatheredError(Exception):
+        pass
+
+    def completed(policy, prompts, num_generations, uniforms):
+        for prompt, numbers in zip(prompts, uniforms, strict=True):
+            own = row_uniforms(1, texts.index(prompt), policy.args.max_instruction_length)
+            assert numbers.tolist() == own.tolist()
+        ids = [encode(f"{prompt} by {here.process_index}") for prompt in prompts]
+        return None, ids, None
+
+    def noted(part):
+        parts.append(part)
+        raise GatheredError
+
+    monkeypatch.setattr(module, "_completed", completed)
+    monkeypatch.setattr(module, "gather_object", noted)
+    for rank in range(num_processes):
+        here = SimpleNamespace(num_processes=num_processes, process_index=rank)
+        monkeypatch.setattr(policy, "accelerator", here)
+        with pytest.raises(GatheredError):
+            module.written_replies(policy, texts, seed=1)
+    assert len({len(part) for part in parts}) == 1
+    monkeypatch.setattr(module, "gather_object", lambda part: [row for part in parts for row in part])
+    replies = module.written_replies(policy, texts, seed=1)
+    share = -(-5 // num_processes)
+    assert [reply.text for reply in replies] == [f"{text} by {i // share}" for i, text in enumerate(texts)]

@@ -31,9 +31,9 @@ def train(output_dir: Path, name: str, *, self_instruct: bool) -> SeRLTrainer:
     num_generated, complete = [], trainer.complete
     shares: list[float] = []
 
-    def noted_completions(prompt_ids, num_generations):
+    def noted_completions(prompt_ids, num_generations, uniforms=None):
         num_generated.append(len(prompt_ids))
-        return complete(prompt_ids, num_generations)
+        return complete(prompt_ids, num_generations, uniforms)
 
     trainer.complete = noted_completions
     if trainer.feed is not None:

@@ -10,6 +10,7 @@ last.
 from .checkpoint_files import complete_checkpoints
 from .resumable_trainer import ResumableGRPOTrainer
 from .settings_check import installed_version, plain
+from .weights_check import tensor_hashes
 
 
-__all__ = ["ResumableGRPOTrainer", "complete_checkpoints", "installed_version", "plain"]
+__all__ = ["ResumableGRPOTrainer", "complete_checkpoints", "installed_version", "plain", "tensor_hashes"]

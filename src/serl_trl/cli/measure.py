@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import gather_object
 from rich.console import Console
 from transformers import TrainerCallback
 
 from .. import SeRLTrainer
-from ..evaluation import EvaluationReport, Problems, TransformersEngine, evaluate, load_problems, print_table
+from ..checkpoints import tensor_hashes
+from ..evaluation import EvaluationReport, Problems, Rows, TransformersEngine, evaluate, load_problems, print_table
 from ..laboratory import word_problems
 from ..monitoring import EvaluationCallback
 from ..prompts import PromptTemplate, put_to_policy, shared_lead
@@ -57,6 +59,10 @@ class Measurements:
     """
     The reports on a policy, of each set before and after its training.
 
+    The curve is of the first problems of each table, with the same random numbers. Where two measurements follow each other and
+    no weight has moved, the later one takes over the completions of the earlier: the curve begins with those of the base, and the
+    table after training with those of the curve's last point.
+
     Args:
         trainer ([`SeRLTrainer`]): The trainer of the policy.
         script_args: The settings of the command.
@@ -67,6 +73,7 @@ class Measurements:
         self.trainer, self.script_args, self.sets = trainer, script_args, sets
         self.max_new_tokens: Any = trainer.args.max_completion_length
         self.reports: dict[str, dict[str, EvaluationReport]] = {problems.name: {} for problems in sets}
+        self._latest: dict[str, tuple[Any, Rows]] = {}  # of each set: what was measured, and its completions
         self.seconds_at_the_start = 0.0  # what measuring the base took of the time of training
 
     def take(self, when: str) -> None:
@@ -132,8 +139,9 @@ class Measurements:
     ) -> EvaluationReport:
         batch_size = self.script_args.eval_batch_size
         with whole_model(self.trainer) as model:
+            engine = TransformersEngine(model, self.trainer.decoding, batch_size)
             return evaluate(
-                TransformersEngine(model, self.trainer.decoding, batch_size),
+                engine,
                 problems.prompts[:num_problems],
                 problems.answers[:num_problems],
                 answer_type=problems.answer_type,
@@ -141,7 +149,22 @@ class Measurements:
                 max_new_tokens=self.max_new_tokens,
                 batch_size=batch_size,
                 file=file,
+                known=self._known(problems.name, engine),
             )
+
+    def _known(self, name: str, engine: TransformersEngine) -> Rows:
+        """
+        The latest completions on a set, if they are of the same weights, in the same precision; else an empty dictionary for
+        those that are about to be generated.
+
+        The bytes of all weights are compared, since a guard or the best checkpoint may have brought others back.
+        """
+        measured = tensor_hashes(dict(engine.model.named_parameters())), engine.settings
+        former, rows = self._latest.get(name, (None, {}))
+        if not all(gather_object([measured == former])):  # a process may hold a part of the weights alone
+            rows = {}
+        self._latest[name] = measured, rows
+        return rows
 
 
 class MeasureBase(TrainerCallback):

@@ -1,5 +1,6 @@
 """Generate and score on test sets."""
 
+from .completions_file import Rows
 from .evaluate import EvaluationReport, evaluate, print_table
 from .generators import Engine, TransformersEngine, transformers_engine, vllm_engine
 from .test_sets import BENCHMARKS, PROMPT_FIELDS, Problems, load_problems
@@ -11,6 +12,7 @@ __all__ = [
     "Engine",
     "EvaluationReport",
     "Problems",
+    "Rows",
     "TransformersEngine",
     "evaluate",
     "load_problems",

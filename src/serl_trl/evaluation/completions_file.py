@@ -4,13 +4,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from ..runtime import run_on_all_ranks
 from ..types import Prompt
+
+
+Rows: TypeAlias = dict[tuple[str, int], dict[str, Any]]  # what is filed of completions, by mode and problem
+
+# What files of earlier versions hold beside, and what completions no longer depend on: their batches had random numbers.
+_NO_LONGER = ("batch_size",)
 
 
 class Records:
@@ -41,18 +47,20 @@ class Records:
         problems = json.dumps([list(prompts), list(answers)], ensure_ascii=False).encode()
         self._head = settings | {"num_problems": len(prompts), "problems": hashlib.sha256(problems).hexdigest()[:16]}
         self._path = path if state.is_main_process else None
-        self.rows: dict[tuple[str, int], dict[str, Any]] = {}
+        self.rows: Rows = {}
         found = [run_on_all_ranks(self._open)]
         self._keep(broadcast_object_list(found)[0])
-
-    def has(self, mode: str, indices: Iterable[int]) -> bool:
-        """Whether all of these are there."""
-        return all((mode, i) in self.rows for i in indices)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Takes rows, the same on every process, and files them."""
         self._keep(rows)
         run_on_all_ranks(lambda: self._append(rows))
+
+    def add_missing(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Takes those rows that are not there, the same on every process, and files them."""
+        missing = [row for row in rows if (row["mode"], row["index"]) not in self.rows]
+        if missing:
+            self.add(missing)
 
     def _keep(self, rows: Iterable[dict[str, Any]]) -> None:
         self.rows |= {(row["mode"], row["index"]): row for row in rows}
@@ -76,7 +84,7 @@ class Records:
             self._path.write_text(json.dumps(self._head, ensure_ascii=False) + "\n", encoding="utf-8")
             return []
         head, *rows = (json.loads(line) for line in whole.decode().split("\n")[:-1])
-        names = sorted({*head, *self._head})
+        names = sorted({*head, *self._head} - {*_NO_LONGER})
         other = [
             f"{name} {head.get(name)}, not {self._head.get(name)}"
             for name in names

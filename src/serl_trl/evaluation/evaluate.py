@@ -1,6 +1,6 @@
 """Generate and score: what a model gets right on problems whose answers are known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ..answers import extract_answer, is_equivalent
-from ..prompts import Generated, Sampling
+from ..prompts import Generated, Sampling, batches_by_length
 from ..types import Prompt
 from ..voting import majority_vote
-from .completions_file import Records
+from .completions_file import Records, Rows
 from .generators import Engine
 from .scores import MeanWithInterval, mean_with_interval, pass_at_k
 
@@ -87,28 +87,34 @@ def evaluate(
     batch_size: int = 256,
     seed: int = 0,
     file: str | Path | None = None,
+    known: Rows | None = None,
 ) -> EvaluationReport:
     """
     Scores a model, greedily and by sampling.
 
-    The work is shared out in batches among the processes, all of which get the whole report. Each batch of samples has a seed
-    of its own, so the figures depend neither on the number of processes nor on where a run was interrupted.
+    The work is shared out in batches among the processes, all of which get the whole report. A completion's random numbers come
+    from the seed, the problem's position and the sample's: what is drawn depends neither on batches and processes, nor on how
+    many other problems and samples there are, nor on where a run was interrupted.
 
     Args:
         engine (`Engine`):
             What completes prompts: [`transformers_engine`] or [`vllm_engine`]. If it has an attribute `settings`, a `file` of
-            completions with other settings is refused.
+            completions with other settings is refused. If it has a method `prompt_lengths`, problems of like length are asked
+            for together. It is to draw by `sampling.rows`: the seed is the same for all batches.
         prompts (`Sequence`): P prompts, strings or messages.
         answers (`Sequence[str]`): The P true answers.
         answer_type (`str`, *optional*, defaults to `"math"`): How answers are extracted and compared.
         num_samples (`int`, *optional*, defaults to `16`): Samples per problem; with 0 there is a greedy completion only.
         temperature, top_p (`float`, *optional*, default to `1.0`): Sampling settings.
         max_new_tokens (`int`, *optional*, defaults to `1024`): Longest completion, in tokens.
-        batch_size (`int`, *optional*, defaults to `256`): Completions asked for at a time.
+        batch_size (`int`, *optional*, defaults to `256`): Most completions asked for at a time.
         seed (`int`, *optional*, defaults to `0`): Of the samples.
         file (`str` or `Path`, *optional*):
             JSON Lines file that every completion is added to as it comes, with its answer and whether that is right. What
             is in it already is not generated again.
+        known (`dict`, *optional*):
+            Completions of the same model with the same settings, as an earlier call has left them in such a dictionary: those
+            of the same problems are not generated again. It gets all those of this call.
 
     Returns:
         [`EvaluationReport`]
@@ -127,7 +133,6 @@ def evaluate(
         "temperature": temperature,
         "top_p": top_p,
         "max_new_tokens": max_new_tokens,
-        "batch_size": batch_size,
         "seed": seed,
         "answer_type": answer_type,
         **getattr(engine, "settings", {}),
@@ -135,43 +140,71 @@ def evaluate(
     state = PartialState()
     records = Records(None if file is None else Path(file), settings, prompts, answers, state)
 
+    num_each = {"greedy": 1, "sampled": num_samples}
+    if known is not None:
+        records.add_missing(row for row in known.values() if _is_of(row, prompts, answers, num_each))
+
     def completed(job: _Job) -> list[dict[str, Any]]:
+        asked = [(i, sample) for i in job.indices for sample in range(job.num_each)]
         sampling = Sampling(max_new_tokens)
         if job.mode == "sampled":
-            sampling = Sampling(max_new_tokens, temperature, top_p, (seed << 16) + job.number)
-        texts = engine([prompts[i] for i in job.indices for _ in range(job.num_each)], sampling)
+            sampling = Sampling(max_new_tokens, temperature, top_p, seed, tuple(_row_number(*row) for row in asked))
+        texts = engine([prompts[i] for i, _ in asked], sampling)
         parts = (texts[n : n + job.num_each] for n in range(0, len(texts), job.num_each))
         return [
             _scored(i, job.mode, prompts[i], part, answers[i], answer_type)
             for i, part in zip(job.indices, parts, strict=True)
         ]
 
-    for mode, num_each in (("greedy", 1), ("sampled", num_samples)):
-        jobs = [job for job in _jobs(prompts, mode, num_each, batch_size) if not records.has(mode, job.indices)]
+    lengths = _lengths(engine, prompts)
+    for mode, num in num_each.items():
+        left = [i for i in range(len(prompts)) if num and (mode, i) not in records.rows]
+        jobs = _jobs(left, lengths, mode, num, batch_size)
         # Processes with a sharded model generate together, so each does as many jobs; the repeats are left out.
         padded = jobs + jobs[-1:] * (-len(jobs) % state.num_processes)
         for start in range(0, len(padded), state.num_processes):
             of_all = gather_object([completed(padded[start + state.process_index])])  # one list of rows a process
             records.add(list(chain(*of_all[: len(jobs) - start])))
+    if known is not None:
+        known |= records.rows
     return _report(records.rows, len(prompts), num_samples)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A batch of completions: of which problems, how many of each, and its number among those of its mode."""
+    """A batch of completions: of which problems, and how many of each."""
 
     mode: str  # "greedy" or "sampled"
-    number: int
     indices: list[int]
     num_each: int
 
 
-def _jobs(prompts: Sequence[Prompt], mode: str, num_each: int, batch_size: int) -> Iterator[_Job]:
+def _jobs(left: Sequence[int], lengths: Sequence[int], mode: str, num_each: int, batch_size: int) -> list[_Job]:
     """The batches of an evaluation in one mode, problems of like length together; the same on every process."""
-    order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i]))) if num_each else []
-    size = max(1, batch_size // max(1, num_each))
-    for number, start in enumerate(range(0, len(order), size)):
-        yield _Job(mode, number, order[start : start + size], num_each)
+    batches = batches_by_length([lengths[i] for i in left], [num_each] * len(left), batch_size)
+    return [_Job(mode, [left[place] for place in batch], num_each) for batch in batches]
+
+
+def _lengths(engine: Engine, prompts: Sequence[Prompt]) -> list[int]:
+    """The lengths of prompts where they matter to an engine; else they count as equal."""
+    prompt_lengths = getattr(engine, "prompt_lengths", None)
+    return [0] * len(prompts) if prompt_lengths is None else prompt_lengths(prompts)
+
+
+def _row_number(problem: int, sample: int) -> int:
+    """The number of a sample's row: no two of one evaluation are equal, and it depends on nothing else."""
+    return (problem << 32) + sample
+
+
+def _is_of(row: dict[str, Any], prompts: Sequence[Prompt], answers: Sequence[str], num_each: dict[str, int]) -> bool:
+    """Whether a row is of one of these problems, with as many completions as are asked for."""
+    i = row["index"]
+    return (
+        i < len(prompts)
+        and row["prompt"] == prompts[i]
+        and row["true_answer"] == answers[i]
+        and len(row["completions"]) == num_each[row["mode"]]
+    )
 
 
 def _scored(
@@ -198,7 +231,7 @@ def _is_right(found: str | None, answer: str, answer_type: str) -> bool:
     return found is not None and is_equivalent(found, answer, answer_type)
 
 
-def _report(rows: dict[tuple[str, int], dict[str, Any]], num_problems: int, num_samples: int) -> EvaluationReport:
+def _report(rows: Rows, num_problems: int, num_samples: int) -> EvaluationReport:
     greedy = [rows["greedy", i] for i in range(num_problems)]
     sampled = [rows["sampled", i] for i in range(num_problems)] if num_samples else greedy
     return EvaluationReport(

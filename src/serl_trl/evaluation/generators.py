@@ -1,13 +1,11 @@
 """Text from a model that stands alone: by Transformers or by vLLM, with one sampling setting for both."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
-from ..prompts import Decoding, Generated, Sampling, end_tokens
-from ..runtime import isolated_random_state
+from ..prompts import Decoding, Generated, Sampling, end_tokens, row_seed
 from ..types import Prompt
 
 
@@ -22,7 +20,7 @@ Engine: TypeAlias = Callable[[Sequence[Prompt], Sampling], list[Generated]]  # o
 
 class TransformersEngine:
     """
-    Completions by Transformers' `generate`. The model's mode and the random states are restored afterwards.
+    Completions by Transformers' `generate`. The model's mode is restored afterwards; random states do not move.
 
     Args:
         model ([`~transformers.PreTrainedModel`]): A causal LM, not wrapped for distributed training.
@@ -42,9 +40,11 @@ class TransformersEngine:
         return self.decoding.settings() | {"dtype": str(self.model.dtype), "computed_in": str(computed)}
 
     def __call__(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generated]:
-        is_greedy = sampling.temperature == 0
-        with nullcontext() if is_greedy else isolated_random_state(sampling.seed):
-            return self.decoding.complete(self.model, prompts, sampling, self.batch_size)
+        return self.decoding.complete(self.model, prompts, sampling, self.batch_size)
+
+    def prompt_lengths(self, prompts: Sequence[Prompt]) -> list[int]:
+        """The tokens of each prompt: this engine fills prompts up, so [`evaluate`] asks for alike ones together."""
+        return [len(ids) for ids in self.decoding.prompt_ids(prompts)]
 
 
 def transformers_engine(
@@ -52,7 +52,7 @@ def transformers_engine(
     tokenizer: "PreTrainedTokenizerBase",
     batch_size: int = 256,
     chat_template_kwargs: dict[str, Any] | None = None,
-) -> Engine:
+) -> TransformersEngine:
     """
     [`TransformersEngine`] of a model that no trainer trains.
 
@@ -67,9 +67,9 @@ def transformers_engine(
 
 class VLLMEngine:
     """
-    Completions by vLLM, which takes a batch of any size.
+    Completions by vLLM, which takes a batch of any size, and fills no prompt up.
 
-    vLLM is handed tokens and the ends of completions; it is left nothing to read from the checkpoint's generation config.
+    Each row is seeded by its number. vLLM is handed tokens and the ends of completions; it is left nothing to read from the checkpoint's generation config.
 
     Args:
         llm (`vllm.LLM`): The engine.
@@ -92,10 +92,10 @@ class VLLMEngine:
                 max_tokens=sampling.max_new_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                seed=None if sampling.temperature == 0 else sampling.seed + i,
+                seed=None if sampling.temperature == 0 else row_seed(sampling.seed, row),
                 stop_token_ids=list(self.decoding.eos_token_ids),
             )
-            for i in range(len(prompts))
+            for row in sampling.row_numbers(len(prompts))
         ]
         asked = [{"prompt_token_ids": ids} for ids in self.decoding.prompt_ids(prompts)]
         outputs = self.llm.generate(asked, params, use_tqdm=False)

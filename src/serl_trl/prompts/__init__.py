@@ -2,7 +2,9 @@
 
 from .decoding import Decoding, Generated, Sampling, end_tokens, writing
 from .generation import group_generation
+from .length_batches import batches_by_length
 from .read_prompts import PROMPT_FIELDS, instruction_text, prompts_of, prompts_of_rows, shown
+from .row_draws import row_seed, row_uniforms
 from .template import PromptTemplate, put_to_policy, shared_lead
 
 
@@ -12,12 +14,15 @@ __all__ = [
     "Generated",
     "PromptTemplate",
     "Sampling",
+    "batches_by_length",
     "end_tokens",
     "group_generation",
     "instruction_text",
     "prompts_of",
     "prompts_of_rows",
     "put_to_policy",
+    "row_seed",
+    "row_uniforms",
     "shared_lead",
     "shown",
     "writing",

@@ -11,6 +11,8 @@ from transformers import GenerationConfig
 from ..runtime import model_mode
 from ..types import Prompt
 from .generation import group_generation
+from .length_batches import length_batches
+from .row_draws import row_uniforms
 
 
 if TYPE_CHECKING:
@@ -27,13 +29,17 @@ class Sampling:
         max_new_tokens (`int`): Longest completion, in tokens.
         temperature (`float`, *optional*, defaults to `0.0`): 0 is greedy.
         top_p (`float`, *optional*, defaults to `1.0`): Nucleus, of no effect with temperature 0.
-        seed (`int`, *optional*, defaults to `0`): Of this batch of completions.
+        seed (`int`, *optional*, defaults to `0`): Of the random numbers.
+        rows (`tuple[int, ...]`, *optional*):
+            The numbers of the rows of a request, by default their positions. A row's random numbers come from the seed and its
+            number alone: whatever else is asked for, and in whatever batches, its completion is the same.
     """
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    rows: tuple[int, ...] | None = None
 
     def as_kwargs(self) -> dict[str, Any]:
         """The same as arguments of Transformers' `generate`."""
@@ -41,6 +47,30 @@ class Sampling:
         if self.temperature == 0:
             return {**length, "do_sample": False}
         return {**length, "do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
+
+    def row_numbers(self, num_rows: int) -> Sequence[int]:
+        """
+        The numbers of the rows of a request.
+
+        Args:
+            num_rows (`int`): How many there are.
+
+        Raises:
+            ValueError: If `rows` is of another length.
+        """
+        if self.rows is None:
+            return range(num_rows)
+        if len(self.rows) != num_rows:
+            raise ValueError(
+                f"There are {num_rows} prompts and {len(self.rows)} numbers of rows; give each prompt one."
+            )
+        return self.rows
+
+    def uniforms(self, rows: Sequence[int]) -> torch.Tensor | None:
+        """The random numbers of rows with these numbers, (B, max_new_tokens); `None` where nothing is drawn."""
+        if self.temperature == 0:
+            return None
+        return torch.stack([row_uniforms(self.seed, row, self.max_new_tokens) for row in rows])
 
 
 Generated: TypeAlias = tuple[str, int]  # a completion's text and its length in tokens, with the token that ends it
@@ -140,34 +170,40 @@ class Decoding:
 
     def complete(self, model: Any, prompts: Sequence[Prompt], sampling: Sampling, batch_size: int) -> list[Generated]:
         """
-        One completion for each prompt, by Transformers' `generate`, which leaves the model as it was.
+        One completion for each prompt, by Transformers' `generate`, which leaves the model and random states as they were.
+
+        Batches have prompts of like length ([`length_batches`]). Neither they nor their size decide what is drawn for a row.
 
         Args:
             model ([`~transformers.PreTrainedModel`]): A causal LM, not wrapped for distributed training.
             prompts (`Sequence`): The prompts.
-            sampling ([`Sampling`]): How tokens are drawn, from the random state of the moment.
-            batch_size (`int`): Completions generated at a time.
+            sampling ([`Sampling`]): How tokens are drawn.
+            batch_size (`int`): Most completions generated at a time.
 
         Returns:
             `list[tuple[str, int]]`: Text and length in tokens of each.
+
+        Raises:
+            ValueError: If `sampling.rows` does not number these prompts.
         """
+        numbers = sampling.row_numbers(len(prompts))
         config = GenerationConfig(
             eos_token_id=list(self.eos_token_ids) or None,
             pad_token_id=self.pad_token_id,
             bos_token_id=self.tokenizer.bos_token_id,
             **{**self.generation_kwargs, **sampling.as_kwargs()},
         )
-        rows = self.prompt_ids(prompts)
-        order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i])))  # alike lengths, little padding
+        prompt_ids = self.prompt_ids(prompts)
         completions: list[Generated] = [("", 0)] * len(prompts)
-        with writing(model):
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                inputs = self._padded([rows[i] for i in chosen], model.device)
-                with torch.no_grad():
+        with writing(model), torch.no_grad():
+            for batch in length_batches(prompt_ids, batch_size):
+                inputs = self._padded([prompt_ids[i] for i in batch], model.device)
+                # A row's random numbers go with it into whatever batch it is in: (B, max_new_tokens), or None if greedy.
+                uniforms = sampling.uniforms([numbers[i] for i in batch])
+                with group_generation(model, uniforms):
                     output = model.generate(**inputs, generation_config=config)
                 new = output[:, inputs["input_ids"].size(1) :].tolist()
-                for i, ids in zip(chosen, map(self.until_end, new), strict=True):
+                for i, ids in zip(batch, map(self.until_end, new), strict=True):
                     completions[i] = (self.tokenizer.decode(ids, skip_special_tokens=True), len(ids))
         return completions
 

@@ -16,6 +16,7 @@ from transformers.generation import logits_process, stopping_criteria
 from transformers.modeling_utils import PreTrainedModel
 
 from .growing_cache import is_selectable, spread
+from .row_draws import drawn_tokens
 
 
 KEPT_SHARE = 0.75  # rows that have ended are dropped when fewer than this share of the rows go on
@@ -245,7 +246,7 @@ class _Draws:
             return scores.argmax(dim=-1)
         probabilities = scores.softmax(dim=-1)  # (n, V)
         if self.uniforms is not None:
-            return _inverse(probabilities, self.uniforms[rows.cpu(), self.num_drawn - 1])
+            return drawn_tokens(probabilities, self.uniforms[rows.cpu(), self.num_drawn - 1])
         if len(rows) == self.num_rows:
             return probabilities.multinomial(num_samples=1).squeeze(1)
         # `generate` draws for all rows to the end: so do we, or the rows that go on would get other numbers
@@ -253,11 +254,3 @@ class _Draws:
             self._all = probabilities.new_ones(self.num_rows, probabilities.shape[1])
         self._all[rows] = probabilities
         return self._all.multinomial(num_samples=1).squeeze(1)[rows]
-
-
-def _inverse(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """Where the cumulated probabilities (n, V) pass the numbers (n,); never a token of probability 0."""
-    sums = probabilities.cumsum(dim=-1, dtype=torch.float64)
-    total = sums[:, -1:]
-    below = torch.minimum(uniforms.to(total)[:, None] * total, total.nextafter(torch.zeros_like(total)))
-    return torch.searchsorted(sums, below, right=True).squeeze(1)

@@ -9,7 +9,7 @@ from accelerate.utils import gather_object
 from trl.chat_template_utils import parse_response
 from trl.models import unwrap_model_for_generation
 
-from ..prompts import writing
+from ..prompts import row_uniforms, writing
 from ..runtime import isolated_random_state, share_of, temporarily_set
 from ..types import Completion, Prompt, Reply, Rollout
 from .policy import Policy
@@ -34,7 +34,7 @@ def whole_model(policy: Policy) -> Iterator[Any]:
 
 
 @contextmanager
-def policy_writing(policy: Policy) -> Iterator[None]:
+def policy_writing(policy: Policy, uniforms: torch.Tensor | None = None) -> Iterator[None]:
     """
     Has TRL generate by the rules of writing, in the precision in which the policy is trained.
 
@@ -43,7 +43,7 @@ def policy_writing(policy: Policy) -> Iterator[None]:
     has not wrapped: without autocast, rollouts would be in float32 where training and evaluation compute in bfloat16.
     """
     autocast = nullcontext() if policy.use_vllm else policy.accelerator.autocast()
-    with writing(policy.accelerator.unwrap_model(policy.model)), autocast:
+    with writing(policy.accelerator.unwrap_model(policy.model), uniforms), autocast:
         yield
 
 
@@ -58,6 +58,9 @@ def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Re
     """
     One reply for each prompt, the same on every process; moves no random state and logs nothing.
 
+    Rows keep their numbers among all requests on whatever process they are written. Where Transformers generates, these
+    decide on what is drawn, and prompts of like length are written together.
+
     Args:
         policy ([`Policy`]): Who writes, with its sampling settings for instructions.
         prompts (`list[Prompt]`): The requests, the same on every process.
@@ -67,7 +70,7 @@ def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Re
         `list[Reply]`: As long as `prompts`.
     """
     accelerator, tokenizer = policy.accelerator, policy.decoding.tokenizer
-    local, _ = share_of(prompts, accelerator.num_processes, accelerator.process_index)
+    local, _ = share_of(list(enumerate(prompts)), accelerator.num_processes, accelerator.process_index)
     with (
         isolated_random_state(sampling_seed(policy, seed)),
         _sampling(
@@ -78,15 +81,21 @@ def written_replies(policy: Policy, prompts: list[Prompt], seed: int) -> list[Re
             max_length=policy.args.max_instruction_length,
         ),
     ):
-        _, completion_ids, _ = _completed(policy, local, 1)
+        uniforms = torch.stack([row_uniforms(seed, row, policy.args.max_instruction_length) for row, _ in local])
+        _, completion_ids, _ = _completed(policy, [prompt for _, prompt in local], 1, uniforms)
     ends = {*policy.eos_token_ids, tokenizer.pad_token_id}
     texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
-    replies = [Reply(text, ids[-1] not in ends) for text, ids in zip(texts, completion_ids, strict=True)]
-    return gather_object(replies)[: len(prompts)]
+    replies = [
+        (row, Reply(text, ids[-1] not in ends))
+        for (row, _), text, ids in zip(local, texts, completion_ids, strict=True)
+    ]
+    # Rows that fill up the last share are there twice: the first reply stands.
+    by_row = dict(reversed(gather_object(replies)))
+    return [by_row[row] for row in range(len(prompts))]
 
 
 def _completed(
-    policy: Policy, prompts: list[Prompt], num_generations: int
+    policy: Policy, prompts: list[Prompt], num_generations: int, uniforms: torch.Tensor | None = None
 ) -> tuple[list[list[int]], list[list[int]], list | None]:
     """
     Token ids of this process's prompts, those of a completion of each, and its log-probabilities if the backend has them.
@@ -97,9 +106,10 @@ def _completed(
         policy ([`Policy`]): Who answers.
         prompts (`list[Prompt]`): The prompts, each repeated for its completions.
         num_generations (`int`): How many equal prompts follow one another; a vLLM server is asked once for all of them.
+        uniforms (`torch.Tensor`, *optional*): As of [`Policy.complete`].
     """
     prompt_ids = policy.decoding.prompt_ids(prompts)
-    completion_ids, logprobs = policy.complete(prompt_ids, num_generations)
+    completion_ids, logprobs = policy.complete(prompt_ids, num_generations, uniforms)
     num_tokens = torch.tensor(sum(map(len, [*prompt_ids, *completion_ids])), device=policy.accelerator.device)
     policy.state.num_input_tokens_seen += int(policy.accelerator.reduce(num_tokens, reduction="sum"))
     return prompt_ids, completion_ids, logprobs

@@ -50,13 +50,17 @@ class Policy(Protocol):
     def decoding(self) -> Decoding:
         """The rules by which all text of the policy is written and measured."""
 
-    def complete(self, prompt_ids: list[list[int]], num_generations: int) -> tuple[list[list[int]], list | None]:
+    def complete(
+        self, prompt_ids: list[list[int]], num_generations: int, uniforms: torch.Tensor | None = None
+    ) -> tuple[list[list[int]], list | None]:
         """
         A completion of each of this process's prompts, by TRL's own generation.
 
         Args:
             prompt_ids (`list[list[int]]` of length B): Tokens of the prompts.
             num_generations (`int`): How many equal prompts follow one another.
+            uniforms (`torch.Tensor` of shape `(B, T)`, *optional*): By which each row is drawn where Transformers generates,
+                in place of the random state; numbers in [0, 1) for at least as many tokens as a completion may have.
 
         Returns:
             `tuple[list[list[int]], list | None]`: Tokens of the completions, and their log-probabilities where the backend

@@ -173,12 +173,14 @@ class SeRLTrainer(ResumableGRPOTrainer):
 
     @functools.cached_property
     def decoding(self) -> Decoding:
-        """The rules by which all text of the policy is written and measured."""
+        """The rules by which all text is written and measured."""
         return Decoding.of_trainer(self)
 
-    def complete(self, prompt_ids: list[list[int]], num_generations: int) -> tuple[list[list[int]], list | None]:
+    def complete(
+        self, prompt_ids: list[list[int]], num_generations: int, uniforms: torch.Tensor | None = None
+    ) -> tuple[list[list[int]], list | None]:
         """As [`Policy.complete`]: by TRL's generation, whatever its backend, under the rules of writing."""
-        with policy_writing(self):
+        with policy_writing(self, uniforms):
             return self._generate_single_turn(prompt_ids, None, {}, num_generations)
 
     def record(self, metrics: Mapping[str, float], mode: str = "train") -> None:
