@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 import serl_trl.rollouts.generate
 import serl_trl.trainer.input_checks
 from serl_trl.laboratory import word_problems
+from serl_trl.types import Prompt
 from tiny_runs import parameters, trainer
 
 
@@ -89,7 +90,8 @@ def test_answers_of_a_server_are_voted_on_group_by_group(run):
 @pytest.mark.parametrize("num_processes", [1, 2, 4])
 def test_replies_are_in_the_order_of_the_requests_whoever_writes_them(tmp_path, monkeypatch, num_processes):
     """Five requests, so that two or four processes repeat some; a reply is its request and the process that wrote it."""
-    module, texts = serl_trl.rollouts.generate, [f"{i} + {i}" for i in range(5)]
+    module = serl_trl.rollouts.generate
+    texts: list[Prompt] = [f"{i} + {i}" for i in range(5)]
     policy, parts = trainer(tmp_path), []
     encode = policy.processing_class.encode
 
