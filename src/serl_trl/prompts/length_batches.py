@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 
-# Of a batch's prompt tokens. A batch that is not full costs more than that: with 256 problems of the built-in model and 4
-# samples each, batches of at most 256 took 4.0 s of CPU with it, 3.8 s with a quarter, and 5.4 s with a twentieth where a batch
-# three quarters full took no longer prompts in.
+# Of a batch's prompt tokens. Less leaves batches that are not full, which cost more than padding (docs/lab-notes.md).
 MAX_PADDING = 0.1
 
 
