@@ -40,6 +40,7 @@ from .reward_table import RewardTable, moments, replace_last
 from .serl_config import SeRLConfig
 from .step_callbacks import EmptyStepCallback, RegenerationCallback
 from .token_kl import token_kl
+from .token_logprobs import TokenLogprobs
 from .trainable import check_trainable, warn_of_lost_updates
 
 
@@ -101,9 +102,8 @@ class SeRLTrainer(ResumableGRPOTrainer):
         args, train_dataset, kwargs = checked_arguments(model, args, train_dataset, kwargs)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         slots = train_dataset if isinstance(train_dataset, SelfInstructDataset) else None
-        self.card_facts = CardFacts()
-        self.pushes = HubPushes(self)  # which Trainer asks for a repository as it is made
-        self.gated_loss, self.finite_check = GatedLoss(self), FiniteCheck(self)
+        self.card_facts, self.pushes = CardFacts(), HubPushes(self)  # Trainer asks it for a repository as it is made
+        self.gated_loss, self.finite_check, self.token_logprobs = GatedLoss(self), FiniteCheck(self), TokenLogprobs(self)
         self._group_votes = GroupVotes(self, args)
         super().__init__(
             model,
@@ -310,6 +310,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
     ) -> torch.Tensor:
         """Leaves the KL out of the loss where the reward holds it, and averages over what is kept ([`GatedLoss`])."""
         is_training = self.model.training
+        self.token_logprobs.gather_groups(model, inputs)
         scale, share = self.gated_loss.scales(inputs) if is_training else (1.0, 1.0)
         beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
         with temporarily_set(self, beta=beta), self.gated_loss.entropy_scaled(share):
@@ -320,10 +321,10 @@ class SeRLTrainer(ResumableGRPOTrainer):
         return loss
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        """Has the gradient of the entropy bonus scaled ([`GatedLoss`])."""
-        logps, entropies, aux_loss = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        self.gated_loss.scale_entropies(entropies)
-        return logps, entropies, aux_loss
+        """Computes prompts once ([`TokenLogprobs`]), and has the gradient of the entropy bonus scaled ([`GatedLoss`])."""
+        scored = self.token_logprobs(super()._get_per_token_logps_and_entropies, *args, **kwargs)
+        self.gated_loss.scale_entropies(scored[1])
+        return scored
 
     def training_step(
         self, model: Module, inputs: dict[str, Any], num_items_in_batch: NumItems = None
