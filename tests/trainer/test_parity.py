@@ -25,7 +25,7 @@ def places(prompts, completions, **kwargs):
 
 def test_grpo_without_a_gate_is_trls(tmp_path, monkeypatch):
     """To the bit, with the reference's log-probabilities computed as TRL computes them."""
-    monkeypatch.setattr(TokenLogprobs, "reason_for_trls", lambda *args: "TRL's are wanted")
+    monkeypatch.setattr(TokenLogprobs, "reason_for_trls", lambda *args, **kwargs: "TRL's are wanted")
     settings = OPTIMISER | {"beta": 0.01}
     config = GRPOConfig(output_dir=str(tmp_path / "trl"), **BARE | settings)
     theirs = GRPOTrainer(str(CHECKPOINT), Alternating(), config, seeds(40))
