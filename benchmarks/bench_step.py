@@ -236,7 +236,9 @@ def print_whole_steps(model: str, num_groups: int, num_steps: int) -> None:
     print(f"{'prompt':>12} {'GRPOTrainer':>22} {'SeRLTrainer':>22} {'ratio':>6} {'peak memory, MiB':>26}")
     for num_tokens in PROMPT_LENGTHS:
         layout = (model, num_tokens, num_groups, num_steps)
-        theirs, ours = (in_a_process_of_its_own("whole_step", kind, *layout) for kind in ("GRPOTrainer", "SeRLTrainer"))
+        theirs, ours = (
+            in_a_process_of_its_own("whole_step", kind, *layout) for kind in ("GRPOTrainer", "SeRLTrainer")
+        )
         columns = [f"{result['step_s']:9.2f} s (+-{result['spread_s'] / 2:.2f})" for result in (theirs, ours)]
         print(
             f"{ours['prompt_tokens']:5.0f} tokens {columns[0]:>22} {columns[1]:>22} "
@@ -248,7 +250,9 @@ def print_whole_steps(model: str, num_groups: int, num_steps: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="5 steps of each instead of 30; 1 whole step of 1/4 the prompts")
+    parser.add_argument(
+        "--quick", action="store_true", help="5 steps of each instead of 30; 1 whole step of 1/4 the prompts"
+    )
     parser.add_argument("--whole", action="store_true", help="only the table of whole steps")
     parser.add_argument("--call", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,5 +1,6 @@
 """Random models of eight architectures, small enough for a test, and batches for them."""
 
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,7 +57,9 @@ def tiny_batch(generator, num_prompts=3, num_generations=4, max_prompt=14, max_c
     def lengths(least, most, count):
         return torch.randint(least, most + 1, (count,), generator=generator)
 
-    prompts = [torch.randint(3, VOCABULARY, (int(n),), generator=generator) for n in lengths(2, max_prompt, num_prompts)]
+    prompts = [
+        torch.randint(3, VOCABULARY, (int(n),), generator=generator) for n in lengths(2, max_prompt, num_prompts)
+    ]
     completions = lengths(1, max_completion, num_prompts * num_generations)
     num_prompt_tokens, width = max(map(len, prompts)), int(completions.max()) + 1  # one column that no row has
     ids = torch.zeros(len(completions), num_prompt_tokens + width, dtype=torch.long)
@@ -82,7 +85,7 @@ class Scorer:
             report_to=[],
         )
         vars(args).update(settings)
-        self.trainer = SimpleNamespace(
+        self.trainer: Any = SimpleNamespace(
             args=args,
             model=model,
             accelerator=Accelerator(cpu=True),
@@ -95,7 +98,7 @@ class Scorer:
 
     def by_trl(self, model, *args, **kwargs):
         self.num_by_trl += 1
-        return GRPOTrainer._get_per_token_logps_and_entropies.__wrapped__(self.trainer, model, *args, **kwargs)
+        return inspect.unwrap(GRPOTrainer._get_per_token_logps_and_entropies)(self.trainer, model, *args, **kwargs)
 
     def ours(self, ids, mask, width, model=None, **kwargs):
         return self.token_logprobs(self.by_trl, model or self.trainer.model, ids, mask, width, **kwargs)

@@ -9,6 +9,7 @@ from peft import LoraConfig
 from trl import GRPOTrainer
 
 import runs
+from launching import records
 from serl_trl.trainer import token_logprobs
 from tiny_runs import Alternating, rollout, trainer
 
@@ -76,13 +77,13 @@ def test_loss_and_gradients_are_trls(made, monkeypatch, loss_type, kl_placement)
     if kl_placement == "reward":  # which makes them differ between tokens
         mask = inputs["completion_mask"]
         inputs = {**inputs, "advantages": inputs["advantages"][:, None] + 0.1 * mask.cumsum(dim=1)}
-    num_by_trl = []
-    plain = GRPOTrainer._get_per_token_logps_and_entropies
-    monkeypatch.setattr(
-        GRPOTrainer,
-        "_get_per_token_logps_and_entropies",
-        lambda *args, **kwargs: num_by_trl.append(1) or plain(*args, **kwargs),
-    )
+    num_by_trl, plain = [], GRPOTrainer._get_per_token_logps_and_entropies
+
+    def counted(*args, **kwargs):
+        num_by_trl.append(1)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(GRPOTrainer, "_get_per_token_logps_and_entropies", counted)
     found = loss_and_gradients(run, run.compute_loss, inputs)
     assert not num_by_trl
     monkeypatch.setattr(run.args, "share_prompts", False)
@@ -125,8 +126,10 @@ def test_which_micro_batch_a_row_is_in_does_not_change_a_step(made, monkeypatch,
 
 def test_a_quantile_of_entropies_leaves_rows_where_they_are(made, monkeypatch):
     run, inputs = made
-    batches = [{k: v[rows] if torch.is_tensor(v) and v.ndim else v for k, v in inputs.items()}
-               for rows in torch.randperm(16, generator=torch.Generator().manual_seed(1)).split(4)]
+    batches = [
+        {k: v[rows] if torch.is_tensor(v) and v.ndim else v for k, v in inputs.items()}
+        for rows in torch.randperm(16, generator=torch.Generator().manual_seed(1)).split(4)
+    ]
     before = copy.deepcopy(batches)
     monkeypatch.setattr(run, "_buffered_inputs", batches)
     monkeypatch.setattr(run, "top_entropy_quantile", 0.5)
@@ -177,3 +180,17 @@ def test_a_resumed_run_ends_as_the_run_that_was_not_stopped(tmp_path):
     resumed.train(resume_from_checkpoint=True)
     assert resumed.state.global_step == num_steps
     assert runs.differences(tmp_path / "whole", tmp_path / "resumed", num_steps) == []
+
+
+@pytest.mark.multiprocess
+@pytest.mark.slow
+def test_two_processes_train_as_with_trls_pass(tmp_path):
+    """What wraps the model for several processes is called once a micro-batch, and reduces the gradient of both passes."""
+    ranks = records("distributed_shared_prompts.py", tmp_path)
+    assert len(ranks) == 2
+    for rank in ranks:
+        assert rank["plain"]["num_by_trl_with_gradient"] > 0
+        for name in ("shared", "unused", "static"):
+            assert rank[name]["num_by_trl_with_gradient"] == 0
+            assert rank["apart"][name] < 1e-5
+            assert rank[name]["norms"] == pytest.approx(ranks[0]["plain"]["norms"], rel=1e-5)

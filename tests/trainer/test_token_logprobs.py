@@ -3,6 +3,7 @@
 import copy
 import logging
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from serl_trl.trainer import token_logprobs
 from tiny_models import ARCHITECTURES, Scorer, tiny_batch, tiny_model
 
 
-CLOSE = {"rtol": 0, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 
 
 def scored(score, batch, **options):
@@ -41,7 +42,9 @@ def assert_same_gradients(found, expected):
 def tokens_read(model):
     """A list that gets the number of tokens of each pass through the model."""
     seen: list[int] = []
-    hook = model.get_input_embeddings().register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].numel()))
+    hook = model.get_input_embeddings().register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0].numel())
+    )
     yield seen
     hook.remove()
 
@@ -102,7 +105,7 @@ def test_each_prompt_is_computed_once(batch):
 
 def test_micro_batches_without_gradient_hold_rows_of_similar_length():
     """Of each prompt, four completions have one token, and four have seven."""
-    ids, mask, width = tiny_batch(torch.Generator().manual_seed(0), 2, 8, max_prompt=2, max_completion=1)
+    ids, mask, _ = tiny_batch(torch.Generator().manual_seed(0), 2, 8, max_prompt=2, max_completion=1)
     is_long = torch.arange(16) % 2 == 0
     ids = torch.cat([ids[:, :3], torch.full((16, 6), 5)], dim=1)
     mask = torch.cat([mask[:, :3], is_long[:, None].expand(16, 6).long()], dim=1)
@@ -286,9 +289,7 @@ def test_a_model_that_counts_positions_in_another_way_is_found_out(batch, caplog
 
 
 def test_an_adapter_that_is_a_prompt_is_left_to_trl(batch, caplog):
-    model = get_peft_model(
-        tiny_model("llama"), PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
-    )
+    model = get_peft_model(tiny_model("llama"), PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
     assert_by_trl(Scorer(model.eval()), batch, caplog, "its adapter depends on the whole of the input")
 
 

@@ -8,11 +8,7 @@ from torch.nn import Module
 
 def has_dropout(model: Module) -> bool:
     """Whether a forward pass of a model draws random numbers to leave something out; adapters that are disabled do not."""
-    return any(
-        module.training and value > 0
-        for module in active_modules(model)
-        for value in dropouts(module)
-    )
+    return any(module.training and value > 0 for module in active_modules(model) for value in dropouts(module))
 
 
 def active_modules(module: Module) -> Iterator[Module]:

@@ -1,6 +1,5 @@
 """`SeRLConfig`: TRL's `GRPOConfig` with the settings of SeRL, its defaults those of the paper and its script."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -65,7 +65,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
             As in [`~trl.GRPOTrainer`].
         reward_funcs (`RewardFunc` or `list[RewardFunc]`, *optional*):
             Defaults to [`MajorityVoteReward`]. Any reward of TRL works, alone or in a weighted list; the gate reads the
-            first [`MajorityVoteReward`], else the first [`GroundTruthReward`], and without either it is off.
+            first [`MajorityVoteReward`], else the first [`GroundTruthReward`], else it is off.
         args ([`SeRLConfig`], *optional*):
             Defaults to `SeRLConfig("<model>-SeRL")`.
         train_dataset ([`~datasets.Dataset`] or [`SelfInstructDataset`]):
@@ -103,7 +103,8 @@ class SeRLTrainer(ResumableGRPOTrainer):
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         slots = train_dataset if isinstance(train_dataset, SelfInstructDataset) else None
         self.card_facts, self.pushes = CardFacts(), HubPushes(self)  # Trainer asks it for a repository as it is made
-        self.gated_loss, self.finite_check, self.token_logprobs = GatedLoss(self), FiniteCheck(self), TokenLogprobs(self)
+        self.gated_loss, self.finite_check = GatedLoss(self), FiniteCheck(self)
+        self.token_logprobs = TokenLogprobs(self)
         self._group_votes = GroupVotes(self, args)
         super().__init__(
             model,

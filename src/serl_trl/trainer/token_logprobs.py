@@ -87,7 +87,14 @@ class TokenLogprobs:
 
         def by_trl() -> Scored:
             return plain(
-                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **others
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size,
+                compute_entropy,
+                compute_aux_loss,
+                **others,
             )
 
         if has_gradient and not trainer.args.share_prompts:
@@ -98,8 +105,8 @@ class TokenLogprobs:
         if reason is not None:
             self._say(reason, has_gradient)
             return by_trl()
-        bare = trainer.accelerator.unwrap_model(model)
-        with disable_gradient_checkpointing(bare, trainer.args.gradient_checkpointing_kwargs):
+        bare, checkpointing = trainer.accelerator.unwrap_model(model), trainer.args.gradient_checkpointing_kwargs
+        with disable_gradient_checkpointing(bare, checkpointing):  # type: ignore[arg-type]  # a str until it is parsed
             is_shared = self._is_shared(rows)
             if (has_gradient and not is_shared) or not self._is_alike(bare, rows, plain):
                 return by_trl()
@@ -153,7 +160,11 @@ class TokenLogprobs:
         trainer = self.trainer
         batches = trainer._buffered_inputs or []
         # a quantile of a micro-batch's entropies depends on which rows are in it
-        if not trainer.args.share_prompts or trainer.top_entropy_quantile < 1 or not (batches and inputs is batches[0]):
+        if (
+            not trainer.args.share_prompts
+            or trainer.top_entropy_quantile < 1
+            or not (batches and inputs is batches[0])
+        ):
             return
         if self.reason_for_trls(model, has_gradient=True) is None:
             gather_groups(batches)
