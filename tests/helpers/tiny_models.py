@@ -73,6 +73,11 @@ def tiny_batch(generator, num_prompts=3, num_generations=4, max_prompt=14, max_c
     return ids[order], mask[order], width
 
 
+def namespace(**attributes: Any) -> Any:
+    """Something that stands for a trainer."""
+    return SimpleNamespace(**attributes)
+
+
 class Scorer:
     """Scores completions with a model as TRL's trainer does, and as ours does."""
 
@@ -85,7 +90,7 @@ class Scorer:
             report_to=[],
         )
         vars(args).update(settings)
-        self.trainer: Any = SimpleNamespace(
+        self.trainer = namespace(
             args=args,
             model=model,
             accelerator=Accelerator(cpu=True),

@@ -74,9 +74,9 @@ class SeRLTrainer(ResumableGRPOTrainer):
             The other arguments of [`~trl.GRPOTrainer`].
 
     Raises:
-        ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
-            `quantization_config` that bitsandbytes cannot serve here; before any weight is loaded for prompts, templates,
-            tokenizers and sizes that do not fit ([`~input_checks.checked_datasets`]). For a model without trainable parameters.
+        ValueError: For tools, environments, rollout functions, streaming datasets, vision models, models without trainable
+            parameters, a `quantization_config` that bitsandbytes cannot serve here; before any weight is loaded for prompts,
+            templates, tokenizers and sizes that do not fit ([`~input_checks.checked_datasets`]).
         ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
@@ -117,8 +117,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
         if self.use_vllm:  # an engine in this process has seeded every generator with its number, not with args.seed
             set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
-        self.rollout_source = RolloutSource(self)
-        self.rollout_func = self.rollout_source  # type: ignore[assignment]  # TRL names texts alone
+        self.rollout_func = self.rollout_source = RolloutSource(self)  # type: ignore[assignment]  # TRL names texts alone
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
         self._truth_column = next((i for i, r in enumerate(rewards) if isinstance(r, GroundTruthReward)), None)
         vote = self._group_votes.vote if self._group_votes.reward is not None else None

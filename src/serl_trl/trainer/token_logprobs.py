@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from trl.models.utils import disable_gradient_checkpointing
 
 from .dropout_check import has_dropout
-from .prompt_cache import PromptCache, Rows, positions, reason_not_to_share
+from .prompt_cache import PromptCache, Rows, causal_model, positions, reason_not_to_share
 from .prompt_groups import gather_groups
 
 
@@ -81,7 +81,6 @@ class TokenLogprobs:
         Returns:
             Log-probabilities, (B, T), entropies, (B, T), or `None`, and the auxiliary loss of a mixture of experts or `None`.
         """
-
         trainer, has_gradient = self.trainer, torch.is_grad_enabled()
         rows = Rows(input_ids, attention_mask, logits_to_keep)
 
@@ -137,7 +136,8 @@ class TokenLogprobs:
         if has_gradient and trainer.args.use_liger_kernel:
             return "use_liger_kernel is set"
         bare = trainer.accelerator.unwrap_model(model)
-        if (has_gradient and trainer.aux_loss_enabled) or getattr(bare.config, "output_router_logits", False):
+        config = causal_model(bare).config.get_text_config(decoder=True)
+        if (has_gradient and trainer.aux_loss_enabled) or getattr(config, "output_router_logits", False):
             return "the auxiliary loss of the mixture of experts is over all tokens of the batch"
         if has_gradient and any(getattr(module, "gradient_checkpointing", False) for module in bare.modules()):
             return "gradient_checkpointing is set"
@@ -160,11 +160,8 @@ class TokenLogprobs:
         trainer = self.trainer
         batches = trainer._buffered_inputs or []
         # a quantile of a micro-batch's entropies depends on which rows are in it
-        if (
-            not trainer.args.share_prompts
-            or trainer.top_entropy_quantile < 1
-            or not (batches and inputs is batches[0])
-        ):
+        is_first = bool(batches) and inputs is batches[0]
+        if not (is_first and trainer.args.share_prompts) or trainer.top_entropy_quantile < 1:
             return
         if self.reason_for_trls(model, has_gradient=True) is None:
             gather_groups(batches)
