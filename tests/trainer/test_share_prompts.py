@@ -142,7 +142,7 @@ def test_a_quantile_of_entropies_leaves_rows_where_they_are(made, monkeypatch):
     assert not all(torch.equal(a["prompt_ids"], b["prompt_ids"]) for a, b in zip(batches, before, strict=True))
 
 
-@pytest.mark.parametrize("kl_placement", ["loss", "reward"])
+@pytest.mark.parametrize("kl_placement", [pytest.param("loss", marks=pytest.mark.slow), "reward"])
 def test_lora_trains_as_with_trls_pass(tmp_path, monkeypatch, kl_placement):
     """Two steps from the same seed, in double precision; the reference is the base with its adapter disabled."""
     settings = {**runs.SETTINGS, **SETTINGS, "advantage_estimator": "reinforce++", "kl_placement": kl_placement}
