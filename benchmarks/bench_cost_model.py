@@ -21,7 +21,6 @@ import torch
 from datasets import Dataset
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-from trl import GRPOTrainer
 
 from serl_trl import SeRLConfig, SeRLTrainer
 from serl_trl.cli.plan import ARCHITECTURES
@@ -104,7 +103,7 @@ def measure(case: str, folder: str, **changes: Any) -> dict[str, dict[str, float
             states = [value for state in trainer.optimizer.state.values() for value in state.values()]
             seen["optimiser, bytes"] = sum(t.numel() * t.element_size() for t in states if t.dim() > 0)
 
-    score, step = GRPOTrainer._get_per_token_logps_and_entropies, trainer.training_step
+    score, step = SeRLTrainer._get_per_token_logps_and_entropies, trainer.training_step
     rollouts, replies = instruction_feed.rollouts, instruction_feed.written_replies
 
     def counted_score(self: Any, model: Any, input_ids: torch.Tensor, *rest: Any, **kwargs: Any) -> Any:
@@ -137,12 +136,12 @@ def measure(case: str, folder: str, **changes: Any) -> dict[str, dict[str, float
 
     trainer.add_callback(Scales())
     trainer.training_step = weighed_step
-    GRPOTrainer._get_per_token_logps_and_entropies = counted_score
+    SeRLTrainer._get_per_token_logps_and_entropies = counted_score
     instruction_feed.rollouts, instruction_feed.written_replies = counted_rollouts, counted_replies
     try:
         trainer.train()
     finally:
-        GRPOTrainer._get_per_token_logps_and_entropies = score
+        SeRLTrainer._get_per_token_logps_and_entropies = score
         instruction_feed.rollouts, instruction_feed.written_replies = rollouts, replies
     trainer._save_checkpoint(trainer.model, trial=None)
     checkpoint = next(Path(args.output_dir).glob("checkpoint-*"))

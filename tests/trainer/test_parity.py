@@ -6,6 +6,7 @@ import torch
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 from serl_trl.laboratory import CHECKPOINT
+from serl_trl.trainer.token_logprobs import TokenLogprobs
 from tiny_runs import SETTINGS, Alternating, equal, parameters, seeds, trained, trainer
 
 
@@ -22,7 +23,9 @@ def places(prompts, completions, **kwargs):
     return [float(i % 4) for i in range(len(completions))]
 
 
-def test_grpo_without_a_gate_is_trls(tmp_path):
+def test_grpo_without_a_gate_is_trls(tmp_path, monkeypatch):
+    """To the bit, with the reference's log-probabilities computed as TRL computes them."""
+    monkeypatch.setattr(TokenLogprobs, "reason_for_trls", lambda *args, **kwargs: "TRL's are wanted")
     settings = OPTIMISER | {"beta": 0.01}
     config = GRPOConfig(output_dir=str(tmp_path / "trl"), **BARE | settings)
     theirs = GRPOTrainer(str(CHECKPOINT), Alternating(), config, seeds(40))
@@ -30,6 +33,20 @@ def test_grpo_without_a_gate_is_trls(tmp_path):
     estimator = {"advantage_estimator": "grpo", "loss_type": config.loss_type}
     ours = trained(tmp_path / "serl", seeds(40), Alternating(), **OURS | settings | estimator)
     assert equal(parameters(theirs.model), parameters(ours.model))
+
+
+def test_grpo_that_computes_prompts_once_is_trls_to_rounding(tmp_path):
+    same: dict[str, Any] = {"optim": "sgd", "max_steps": 3, "beta": 0.1, "max_grad_norm": 0.0, "learning_rate": 0.02}
+    config = GRPOConfig(output_dir=str(tmp_path / "trl"), **BARE | same)
+    start, end = in_double(GRPOTrainer(str(CHECKPOINT), Alternating(), config, seeds(40)))
+    for share_prompts in (False, True):
+        settings = OURS | same | {"advantage_estimator": "grpo", "loss_type": config.loss_type}
+        ours = trainer(tmp_path / "serl", seeds(40), Alternating(), share_prompts=share_prompts, **settings)
+        _, found = in_double(ours)
+        for name, value in end.items():
+            moved = (value - start[name]).norm()
+            assert moved > 0, name
+            assert (found[name] - value).norm() < 1e-5 * moved, name
 
 
 def test_rloo_is_trls_where_the_formulas_agree(tmp_path):

@@ -67,7 +67,8 @@ class GatedLoss:
         share: torch.Tensor | float = 1.0
         has_entropy_bonus = trainer.entropy_coef != 0 or trainer.use_adaptive_entropy
         is_micro_mean = trainer.loss_type == "bnpo" or has_entropy_bonus
-        if is_micro_mean and (self.is_gating or "row_scale" in inputs):
+        is_cut_by_us = self.is_gating or "row_scale" in inputs or trainer.args.share_prompts
+        if is_micro_mean and is_cut_by_us:
             share = self._share_of_step(inputs)
         if trainer.loss_type in ROW_MEAN_LOSSES:
             scale = inputs.get("row_scale", 1.0)

@@ -1,6 +1,5 @@
 """`SeRLConfig`: TRL's `GRPOConfig` with the settings of SeRL, its defaults those of the paper and its script."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ from trl import GRPOConfig
 from ..instructions import BANNED_WORDS, TOKENIZERS
 from .advantages import ADVANTAGE_ESTIMATORS
 from .batch_sizes import fit_sizes, given_sizes
+from .novelty_settings import check_novelty_options
 from .preflight import check_continuous_batching
 
 
@@ -83,6 +83,10 @@ class SeRLConfig(GRPOConfig):
             A sentence-transformers model (extra `embeddings`), by which drift is measured; without it by TF-IDF.
         semantic_novelty_threshold (`float`, *optional*):
             Highest cosine, by `embedding_model`, with a seed or an instruction kept earlier.
+        share_prompts (`bool`, *optional*, defaults to `False`):
+            Whether a prompt is computed once for all of its completions also in the pass with gradient ([`TokenLogprobs`]).
+            A micro-batch then holds whole groups, where they fit, in random order. Log-probabilities without gradient are
+            computed in this way whatever is set.
 
     Raises:
         ValueError: For a setting out of range, or one of TRL's that the chosen estimator would ignore.
@@ -257,6 +261,12 @@ class SeRLConfig(GRPOConfig):
             "help": "Highest cosine, by embedding_model, with any seed or instruction kept earlier. Default: any."
         },
     )
+    share_prompts: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether a prompt is computed once for all of its completions in the pass with gradient, too (ours)."
+        },
+    )
 
     def __post_init__(self):
         """Fills in what depends on other arguments, then checks what SeRL adds."""
@@ -277,7 +287,7 @@ class SeRLConfig(GRPOConfig):
         check_continuous_batching(self)
         self._check_choices()
         self._check_ranges()
-        self._check_novelty_options()
+        check_novelty_options(self)
 
     def fit_sizes(self, num_prompts: int | None = None) -> None:
         """
@@ -379,22 +389,3 @@ class SeRLConfig(GRPOConfig):
             )
         if self.num_few_shot < 1:
             raise ValueError(f"num_few_shot is {self.num_few_shot}; show at least 1 instruction.")
-
-    def _check_novelty_options(self) -> None:
-        if not 0 <= self.novelty_crowding_penalty < math.inf:
-            raise ValueError(
-                f"novelty_crowding_penalty is {self.novelty_crowding_penalty}; it is 0 (off) or a positive number."
-            )
-        if self.max_instructions_per_seed is not None and self.max_instructions_per_seed < 1:
-            raise ValueError(
-                f"max_instructions_per_seed is {self.max_instructions_per_seed}, which keeps nothing; it is at least 1, or "
-                "None for any number."
-            )
-        threshold = self.semantic_novelty_threshold
-        if threshold is not None and not 0 < threshold <= 1:
-            raise ValueError(f"semantic_novelty_threshold is {threshold}; cosines that reject lie in (0, 1].")
-        if threshold is not None and self.embedding_model is None:
-            raise ValueError(
-                f"semantic_novelty_threshold={threshold} needs embedding_model, such as "
-                "'sentence-transformers/all-MiniLM-L6-v2'."
-            )

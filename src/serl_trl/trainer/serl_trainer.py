@@ -40,6 +40,7 @@ from .reward_table import RewardTable, moments, replace_last
 from .serl_config import SeRLConfig
 from .step_callbacks import EmptyStepCallback, RegenerationCallback
 from .token_kl import token_kl
+from .token_logprobs import TokenLogprobs
 from .trainable import check_trainable, warn_of_lost_updates
 
 
@@ -64,7 +65,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
             As in [`~trl.GRPOTrainer`].
         reward_funcs (`RewardFunc` or `list[RewardFunc]`, *optional*):
             Defaults to [`MajorityVoteReward`]. Any reward of TRL works, alone or in a weighted list; the gate reads the
-            first [`MajorityVoteReward`], else the first [`GroundTruthReward`], and without either it is off.
+            first [`MajorityVoteReward`], else the first [`GroundTruthReward`], else it is off.
         args ([`SeRLConfig`], *optional*):
             Defaults to `SeRLConfig("<model>-SeRL")`.
         train_dataset ([`~datasets.Dataset`] or [`SelfInstructDataset`]):
@@ -73,9 +74,9 @@ class SeRLTrainer(ResumableGRPOTrainer):
             The other arguments of [`~trl.GRPOTrainer`].
 
     Raises:
-        ValueError: For tools, environments, rollout functions, streaming datasets, vision models, and for a
-            `quantization_config` that bitsandbytes cannot serve here; before any weight is loaded for prompts, templates,
-            tokenizers and sizes that do not fit ([`~input_checks.checked_datasets`]). For a model without trainable parameters.
+        ValueError: For tools, environments, rollout functions, streaming datasets, vision models, models without trainable
+            parameters, a `quantization_config` that bitsandbytes cannot serve here; before any weight is loaded for prompts,
+            templates, tokenizers and sizes that do not fit ([`~input_checks.checked_datasets`]).
         ImportError: If `use_vllm` is set and vLLM is missing or not one that TRL can drive.
 
     Source: arXiv 2505.20347.
@@ -101,9 +102,9 @@ class SeRLTrainer(ResumableGRPOTrainer):
         args, train_dataset, kwargs = checked_arguments(model, args, train_dataset, kwargs)
         rewards = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs or MajorityVoteReward()]
         slots = train_dataset if isinstance(train_dataset, SelfInstructDataset) else None
-        self.card_facts = CardFacts()
-        self.pushes = HubPushes(self)  # which Trainer asks for a repository as it is made
+        self.card_facts, self.pushes = CardFacts(), HubPushes(self)  # Trainer asks it for a repository as it is made
         self.gated_loss, self.finite_check = GatedLoss(self), FiniteCheck(self)
+        self.token_logprobs = TokenLogprobs(self)
         self._group_votes = GroupVotes(self, args)
         super().__init__(
             model,
@@ -116,8 +117,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
         if self.use_vllm:  # an engine in this process has seeded every generator with its number, not with args.seed
             set_seed(sampling_seed(self, args.seed))
         self.train_dataset = train_dataset  # TRL checks the type at construction only
-        self.rollout_source = RolloutSource(self)
-        self.rollout_func = self.rollout_source  # type: ignore[assignment]  # TRL names texts alone
+        self.rollout_func = self.rollout_source = RolloutSource(self)  # type: ignore[assignment]  # TRL names texts alone
         self._gate = DifficultyGate(args.min_vote_share, args.max_vote_share)
         self._truth_column = next((i for i, r in enumerate(rewards) if isinstance(r, GroundTruthReward)), None)
         vote = self._group_votes.vote if self._group_votes.reward is not None else None
@@ -312,6 +312,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
     ) -> torch.Tensor:
         """Leaves the KL out of the loss where the reward holds it, and averages over what is kept ([`GatedLoss`])."""
         is_training = self.model.training
+        self.token_logprobs.gather_groups(model, inputs)
         scale, share = self.gated_loss.scales(inputs) if is_training else (1.0, 1.0)
         beta = 0.0 if self.args.is_kl_in_reward else self.beta * scale
         with temporarily_set(self, beta=beta), self.gated_loss.entropy_scaled(share):
@@ -322,10 +323,10 @@ class SeRLTrainer(ResumableGRPOTrainer):
         return loss
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        """Has the gradient of the entropy bonus scaled ([`GatedLoss`])."""
-        logps, entropies, aux_loss = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        self.gated_loss.scale_entropies(entropies)
-        return logps, entropies, aux_loss
+        """Computes prompts once ([`TokenLogprobs`]), and has the gradient of the entropy bonus scaled ([`GatedLoss`])."""
+        scored = self.token_logprobs(super()._get_per_token_logps_and_entropies, *args, **kwargs)
+        self.gated_loss.scale_entropies(scored[1])
+        return scored
 
     def training_step(
         self, model: Module, inputs: dict[str, Any], num_items_in_batch: NumItems = None

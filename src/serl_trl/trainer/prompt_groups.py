@@ -1,0 +1,45 @@
+"""Which rows of a batch have the same prompt, and micro-batches that hold whole groups of them."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def first_come(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Which rows are equal.
+
+    Args:
+        keys (`torch.Tensor` of shape `(B, K)`): Rows to compare.
+
+    Returns:
+        The number of each row's kind, (B,), kinds counted in the order in which they come, and the first row of each, (U,).
+    """
+    kinds, kind = torch.unique(keys, dim=0, return_inverse=True)
+    rows = torch.arange(len(keys), device=keys.device)
+    first = torch.full((len(kinds),), len(keys), device=keys.device).scatter_reduce(0, kind, rows, "amin")
+    rank = first.argsort().argsort()
+    return rank[kind], first.sort().values
+
+
+def gather_groups(batches: list[dict[str, Any]]) -> None:
+    """
+    Orders rows so that those of a prompt follow each other, prompts and the rows of each in the order in which they come.
+
+    Args:
+        batches (`list[dict[str, Any]]`):
+            Micro-batches of one size, as TRL cuts them; what they hold for each row is replaced. What has no rows is left.
+    """
+    keys = [batch["prompt_ids"].masked_fill(batch["prompt_mask"] == 0, -1) for batch in batches]
+    prompt, _ = first_come(torch.cat(keys))
+    order = prompt.argsort(stable=True)
+    size = len(keys[0])
+    for name, value in list(batches[0].items()):
+        if torch.is_tensor(value) and value.ndim > 0:
+            for batch, rows in zip(batches, torch.cat([b[name] for b in batches])[order].split(size), strict=True):
+                batch[name] = rows
+        elif isinstance(value, list):
+            rows = [row for batch in batches for row in batch[name]]
+            for i, batch in enumerate(batches):
+                batch[name] = [rows[j] for j in order[i * size : (i + 1) * size]]
