@@ -149,7 +149,11 @@ class Decoding:
         Returns:
             `list[list[int]]`: As long as `prompts`, without padding.
         """
-        return [self._ids_of(prompt) for prompt in prompts]
+        found: list[list[int]] = []
+        for i, prompt in enumerate(prompts):  # the completions of a prompt stand side by side
+            is_repeated = i > 0 and prompt == prompts[i - 1]
+            found.append(list(found[-1]) if is_repeated else self._ids_of(prompt))
+        return found
 
     def _ids_of(self, prompt: Prompt) -> list[int]:
         if isinstance(prompt, str):
