@@ -315,7 +315,7 @@ def in_one_process(rollouts, answers):
         accelerator=SimpleNamespace(process_index=0, num_processes=1, device="cpu", reduce=lambda x, reduction: x),
         state=SimpleNamespace(num_input_tokens_seen=0),
         decoding=SimpleNamespace(prompt_ids=lambda asked: [[1]] * len(asked), tokenizer=Texts(further)),
-        complete=lambda ids, size: ([[i] for i in range(len(ids))], None),
+        complete=lambda ids, size, uniforms: ([[i] for i in range(len(ids))], None),
     )
     votes = GroupVotes(stub, SimpleNamespace(seed=7, num_generations=4, generation_batch_size=12))
     call: Any = votes.wrap(MajorityVoteReward(num_votes=7, soft=True))
