@@ -153,7 +153,7 @@ def test_share_prompts_off_leaves_the_pass_with_gradient_to_trl(batch):
 
 
 def test_bfloat16_under_autocast_is_near_float32_and_has_its_gradient(batch):
-    """The check of the model comes first, and casts weights without gradient: the pass must not take those."""
+    """The check of the model comes first, and casts weights without gradient: the pass must not take those (torch 2.8)."""
     model = tiny_model("llama", hidden_size=16, intermediate_size=16)
     scorer, weights = Scorer(model), torch.randn(len(batch[0]), batch[2])
     full, exact = scored(scorer.theirs, batch)[0], gradients(model, scorer.theirs, batch, weights)

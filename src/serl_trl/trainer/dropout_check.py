@@ -6,21 +6,39 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn import Module
 
 
-def has_dropout(model: Module) -> bool:
-    """Whether a forward pass of a model draws random numbers to leave something out; adapters that are disabled do not."""
-    return any(module.training and value > 0 for module in active_modules(model) for value in dropouts(module))
+class Dropouts:
+    """
+    The dropout of a model, looked for once; whether it is active is asked before each pass.
+
+    Args:
+        model (`torch.nn.Module`): The model, with or without PEFT's adapters.
+    """
+
+    def __init__(self, model: Module) -> None:
+        self._found = [
+            (module, adapted) for module, adapted in _with_adapted(model, None) if any(p > 0 for p in _shares(module))
+        ]
+
+    def are_active(self) -> bool:
+        """Whether something is left out at random: in train mode, and not in adapters that are disabled."""
+        return any(
+            module.training and not (adapted is not None and adapted.disable_adapters)
+            for module, adapted in self._found
+        )
 
 
-def active_modules(module: Module) -> Iterator[Module]:
-    """A module and all below it, but for what belongs to adapters that are disabled."""
-    yield module
+def _with_adapted(module: Module, adapted: BaseTunerLayer | None) -> Iterator[tuple[Module, BaseTunerLayer | None]]:
+    """A module and all below it, each with the layer whose adapter it belongs to, if it does."""
+    yield module, adapted
     for name, child in module.named_children():
-        if not (isinstance(module, BaseTunerLayer) and module.disable_adapters and name != "base_layer"):
-            yield from active_modules(child)
+        if isinstance(module, BaseTunerLayer):
+            yield from _with_adapted(child, None if name == "base_layer" else module)
+        else:
+            yield from _with_adapted(child, adapted)
 
 
-def dropouts(module: Module) -> Iterator[float]:
-    """Probabilities of a module's own: PyTorch's dropout has `p`, Transformers' attention a number of a name with dropout."""
+def _shares(module: Module) -> Iterator[float]:
+    """What a module's own dropout leaves out: PyTorch's has `p`, Transformers' attention a number of a name with dropout."""
     is_dropout = "Dropout" in type(module).__name__
     for name, value in vars(module).items():
         if isinstance(value, int | float) and ("dropout" in name or (is_dropout and name in ("p", "drop_prob"))):

@@ -140,14 +140,14 @@ def reason_not_to_share(model: Module) -> str | None:
     accepted = inspect.signature(base.base_model.forward).parameters
     if not {"past_key_values", "position_ids"} <= accepted.keys():
         return f"{type(base).__name__} takes no cache or no positions"
-    kinds = {type(layer) for layer in DynamicCache(config=base.config).layers}
-    if not kinds <= set(INDEXABLE):
-        return f"its cache cannot be indexed ({', '.join(sorted(kind.__name__ for kind in kinds))})"
     config = base.config.get_text_config(decoder=True)
     if getattr(config, "num_kv_shared_layers", None):
         return "its layers share their caches"
     if "chunked_attention" in (getattr(config, "layer_types", None) or ()):
         return "its attention is cut at fixed places, which trimming would move"
+    kinds = {type(layer) for layer in DynamicCache(config=base.config).layers}
+    if not kinds <= set(INDEXABLE):
+        return f"its cache cannot be indexed ({', '.join(sorted(kind.__name__ for kind in kinds))})"
     return None
 
 

@@ -12,7 +12,7 @@ from torch.nn import DataParallel, Module
 from torch.nn.functional import pad
 from trl.models.utils import disable_gradient_checkpointing
 
-from .dropout_check import has_dropout
+from .dropout_check import Dropouts
 from .prompt_cache import PromptCache, Rows, causal_model, positions, reason_not_to_share
 from .prompt_groups import gather_groups
 
@@ -55,7 +55,10 @@ class TokenLogprobs:
 
     def __init__(self, trainer: "SeRLTrainer") -> None:
         self.trainer = trainer
-        self._reasons: WeakKeyDictionary[Module, str | None] = WeakKeyDictionary()  # of models that were looked at
+        # What was found of each model, which is looked at once: it has thousands of modules
+        self._reasons: WeakKeyDictionary[Module, str | None] = WeakKeyDictionary()
+        self._dropouts: WeakKeyDictionary[Module, Dropouts] = WeakKeyDictionary()
+        self._checkpointing: WeakKeyDictionary[Module, bool] = WeakKeyDictionary()
         self._checked: WeakKeyDictionary[Module, bool] = WeakKeyDictionary()
         self._said: set[str] = set()
 
@@ -104,19 +107,20 @@ class TokenLogprobs:
         if reason is not None:
             self._say(reason, has_gradient)
             return by_trl()
-        bare, checkpointing = trainer.accelerator.unwrap_model(model), trainer.args.gradient_checkpointing_kwargs
-        with disable_gradient_checkpointing(bare, checkpointing):  # type: ignore[arg-type]  # a str until it is parsed
-            is_shared = self._is_shared(rows)
-            if (has_gradient and not is_shared) or not self._is_alike(bare, rows, plain):
+        bare, is_shared = trainer.accelerator.unwrap_model(model), self._is_shared(rows)
+        if has_gradient:
+            if not is_shared or not self._is_alike(bare, rows, plain):
                 return by_trl()
             with trainer.accelerator.autocast():
-                if has_gradient:
-                    # What wraps the model for several processes sees one call: its hooks are on the parameters
-                    logps, entropies = _completions(model, rows, PromptCache.computed(bare, rows), compute_entropy)
-                else:
-                    batch_size = batch_size or len(rows)
-                    logps, entropies = self._in_order(model, bare, rows, batch_size, compute_entropy, is_shared)
-        return logps, entropies, None
+                # What wraps the model for several processes sees one call: its hooks are on the parameters
+                return (*_completions(model, rows, PromptCache.computed(bare, rows), compute_entropy), None)
+        checkpointing = trainer.args.gradient_checkpointing_kwargs
+        with disable_gradient_checkpointing(bare, checkpointing):  # type: ignore[arg-type]  # a str until it is parsed
+            if not self._is_alike(bare, rows, plain):
+                return by_trl()
+            with trainer.accelerator.autocast():
+                batch_size = batch_size or len(rows)
+                return (*self._in_order(model, bare, rows, batch_size, compute_entropy, is_shared), None)
 
     def reason_for_trls(self, model: Module, has_gradient: bool) -> str | None:
         """
@@ -139,11 +143,14 @@ class TokenLogprobs:
         config = causal_model(bare).config.get_text_config(decoder=True)
         if (has_gradient and trainer.aux_loss_enabled) or getattr(config, "output_router_logits", False):
             return "the auxiliary loss of the mixture of experts is over all tokens of the batch"
-        if has_gradient and any(getattr(module, "gradient_checkpointing", False) for module in bare.modules()):
+        if has_gradient and bare not in self._checkpointing:
+            checkpointing = (getattr(module, "gradient_checkpointing", False) for module in bare.modules())
+            self._checkpointing[bare] = any(checkpointing)
+        if has_gradient and self._checkpointing[bare]:
             return "gradient_checkpointing is set"
         if bare not in self._reasons:
-            self._reasons[bare] = reason_not_to_share(bare)
-        return self._reasons[bare] or ("dropout is active" if has_dropout(bare) else None)
+            self._reasons[bare], self._dropouts[bare] = reason_not_to_share(bare), Dropouts(bare)
+        return self._reasons[bare] or ("dropout is active" if self._dropouts[bare].are_active() else None)
 
     def gather_groups(self, model: Module, inputs: dict[str, Any]) -> None:
         """
@@ -181,9 +188,9 @@ class TokenLogprobs:
     @torch.no_grad()
     def _is_alike(self, bare: Module, rows: Rows, plain: Callable[..., Scored]) -> bool:
         """Whether a model gives what TRL's pass gives; tried once a model, on two rows that are given padding to trim."""
-        rows = rows.of(rows.completion_lengths.nonzero().flatten())
-        if bare in self._checked or not len(rows):
+        if bare in self._checked or not rows.completion_lengths.any():
             return self._checked.get(bare, True)
+        rows = rows.of(rows.completion_lengths.nonzero().flatten())
         index, firsts = rows.prompts
         longest = rows.prompt_lengths[firsts].argmax()
         few = rows.of((index == longest).nonzero().flatten()[:2]).padded()
@@ -192,7 +199,7 @@ class TokenLogprobs:
             ours = [_completions(bare, few, None, False)[0]]
             if int(few.prompt_lengths.min()) > 1:
                 ours.append(_completions(bare, few, PromptCache.computed(bare, few), False)[0])
-        # else weights that were cast without gradient would be taken for the pass with gradient
+        # Some versions of PyTorch keep weights that were cast without gradient, and would take them for the pass with it
         torch.clear_autocast_cache()
         mask = few.mask[:, few.end_of_prompts :].bool()
         difference = max((logps - theirs)[mask].abs().mean().item() for logps in ours)
