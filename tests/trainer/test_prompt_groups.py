@@ -4,14 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serl_trl.trainer.prompt_groups import first_come, gather_groups
-
-
-def test_kinds_are_counted_as_they_come():
-    keys = torch.tensor([[5, 1], [0, 3], [5, 1], [9, 9], [0, 3]])
-    kind, first = first_come(keys)
-    assert kind.tolist() == [0, 1, 0, 2, 1]
-    assert first.tolist() == [0, 1, 3]
+from serl_trl.trainer.prompt_groups import gather_groups
 
 
 @st.composite

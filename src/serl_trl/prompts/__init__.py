@@ -1,6 +1,7 @@
 """What the policy is asked: prompts out of files and datasets, templates; prompts -> tokens, and how text is drawn and ends."""
 
 from .decoding import Decoding, Generated, Sampling, end_tokens, writing
+from .equal_rows import first_come
 from .generation import group_generation
 from .length_batches import batches_by_length
 from .read_prompts import PROMPT_FIELDS, instruction_text, prompts_of, prompts_of_rows, shown
@@ -16,6 +17,7 @@ __all__ = [
     "Sampling",
     "batches_by_length",
     "end_tokens",
+    "first_come",
     "group_generation",
     "instruction_text",
     "prompts_of",

@@ -15,6 +15,7 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, St
 from transformers.generation import logits_process, stopping_criteria
 from transformers.modeling_utils import PreTrainedModel
 
+from .equal_rows import first_come
 from .growing_cache import is_selectable, spread
 from .row_draws import drawn_tokens
 
@@ -92,11 +93,7 @@ def sample_groups(
     has_ends = any(hasattr(criterion, "eos_token_id") for criterion in stopping_criteria)
     mask, positions = model_kwargs.get("attention_mask"), model_kwargs.get("position_ids")
 
-    # P different prompts; row b has prompt `prompt_of[b]`, which stands in row `first[prompt]`
-    key = input_ids if mask is None else torch.stack([input_ids, mask], dim=1).flatten(1)
-    _, prompt_of = torch.unique(key, dim=0, return_inverse=True)
-    first = torch.full((int(prompt_of.max()) + 1,), len(input_ids), device=input_ids.device)
-    first = first.scatter_reduce(0, prompt_of, torch.arange(len(input_ids), device=input_ids.device), "amin")
+    prompt_of, first = first_come(input_ids if mask is None else torch.cat([input_ids, mask], dim=1))
     batch = _Batch(input_ids, mask, positions, logits_processor, model_kwargs)
     batch.select(first)
     scores = batch.scores(model, is_first=True)[prompt_of]  # (B, V)

@@ -12,7 +12,7 @@ from torch.nn import Module
 from torch.nn.functional import pad
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
-from .prompt_groups import first_come
+from ..prompts import first_come
 
 
 INDEXABLE = (DynamicLayer, DynamicSlidingWindowLayer)  # kinds whose keys and values have a row for each sequence
