@@ -32,7 +32,7 @@ def micro_batches(draw):
 def test_rows_of_a_prompt_follow_each_other_in_the_order_in_which_they_came(drawn):
     batches, prompts = drawn
     sizes = [len(batch["row"]) for batch in batches]
-    gather_groups(batches)
+    gather_groups(batches, len(batches))
     rows = torch.cat([batch["row"] for batch in batches]).tolist()
     came = list(dict.fromkeys(prompts))
     assert rows == sorted(range(len(prompts)), key=lambda row: (came.index(prompts[row]), row))
@@ -44,10 +44,23 @@ def test_rows_of_a_prompt_follow_each_other_in_the_order_in_which_they_came(draw
         assert batch["nothing"] is None
 
 
-@given(micro_batches())
-def test_done_twice_it_changes_nothing(drawn):
+@given(micro_batches(), st.integers(1, 8))
+def test_rows_stay_in_their_optimiser_step(drawn, num_of_a_step):
     batches, _ = drawn
-    gather_groups(batches)
+    before = [set(batch["row"].tolist()) for batch in batches]
+    gather_groups(batches, num_of_a_step)
+    after = [set(batch["row"].tolist()) for batch in batches]
+    for rollout in range(3):  # steps may begin within the micro-batches of a rollout
+        step_of = [(rollout * len(batches) + i) // num_of_a_step for i in range(len(batches))]
+        for step in set(step_of):
+            places = [i for i, own in enumerate(step_of) if own == step]
+            assert set.union(*(after[i] for i in places)) == set.union(*(before[i] for i in places))
+
+
+@given(micro_batches(), st.integers(1, 8))
+def test_done_twice_it_changes_nothing(drawn, num_of_a_step):
+    batches, _ = drawn
+    gather_groups(batches, num_of_a_step)
     once = copy.deepcopy(batches)
-    gather_groups(batches)
+    gather_groups(batches, num_of_a_step)
     assert all(torch.equal(a["row"], b["row"]) for a, b in zip(batches, once, strict=True))

@@ -113,6 +113,7 @@ def test_which_micro_batch_a_row_is_in_does_not_change_a_step(made, monkeypatch,
     run, inputs = made
     monkeypatch.setattr(run, "loss_type", loss_type)
     monkeypatch.setattr(run.args, "steps_per_generation", 4)
+    monkeypatch.setattr(run.args, "gradient_accumulation_steps", 4)
     monkeypatch.setattr(run, "_buffered_inputs", None)
     monkeypatch.setattr(run, "current_gradient_accumulation_steps", 1)
     first = step(run, inputs, torch.randperm(16, generator=torch.Generator().manual_seed(1)), 4)
@@ -120,7 +121,7 @@ def test_which_micro_batch_a_row_is_in_does_not_change_a_step(made, monkeypatch,
     assert all(is_whole)
     second = step(run, inputs, torch.randperm(16, generator=torch.Generator().manual_seed(2)), 4)
     assert_alike(second, first)
-    monkeypatch.setattr(token_logprobs, "gather_groups", lambda batches: None)
+    monkeypatch.setattr(token_logprobs, "gather_groups", lambda batches, num_of_a_step: None)
     assert_alike(step(run, inputs, torch.randperm(16, generator=torch.Generator().manual_seed(3)), 4), first)
 
 
@@ -132,6 +133,7 @@ def test_a_quantile_of_entropies_leaves_rows_where_they_are(made, monkeypatch):
     ]
     before = copy.deepcopy(batches)
     monkeypatch.setattr(run, "_buffered_inputs", batches)
+    monkeypatch.setattr(run.args, "gradient_accumulation_steps", 4)
     monkeypatch.setattr(run, "top_entropy_quantile", 0.5)
     run.token_logprobs.gather_groups(run.model, batches[0])
     assert all(torch.equal(a["prompt_ids"], b["prompt_ids"]) for a, b in zip(batches, before, strict=True))

@@ -1,5 +1,6 @@
 """Which rows of a batch have the same prompt, and micro-batches that hold whole groups of them."""
 
+import math
 from typing import Any
 
 import torch
@@ -7,14 +8,23 @@ import torch
 from ..prompts import first_come
 
 
-def gather_groups(batches: list[dict[str, Any]]) -> None:
+def gather_groups(batches: list[dict[str, Any]], num_of_a_step: int) -> None:
     """
-    Orders rows so that those of a prompt follow each other, prompts and the rows of each in the order in which they come.
+    Orders the rows of each optimiser step so that those of a prompt follow each other, in the order in which they come.
+
+    Rows stay in their step.
 
     Args:
         batches (`list[dict[str, Any]]`):
             Micro-batches of one size, as TRL cuts them; what they hold for each row is replaced. What has no rows is left.
+        num_of_a_step (`int`): Micro-batches of an optimiser step.
     """
+    size = math.gcd(len(batches), num_of_a_step)  # so many in a row are always of one step
+    for start in range(0, len(batches), size):
+        _gather(batches[start : start + size])
+
+
+def _gather(batches: list[dict[str, Any]]) -> None:
     keys = [batch["prompt_ids"].masked_fill(batch["prompt_mask"] == 0, -1) for batch in batches]
     prompt, _ = first_come(torch.cat(keys))
     order = prompt.argsort(stable=True)

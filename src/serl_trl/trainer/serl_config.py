@@ -85,8 +85,8 @@ class SeRLConfig(GRPOConfig):
             Highest cosine, by `embedding_model`, with a seed or an instruction kept earlier.
         share_prompts (`bool`, *optional*, defaults to `False`):
             Whether a prompt is computed once for all of its completions also in the pass with gradient ([`TokenLogprobs`]).
-            A micro-batch then holds whole groups, where they fit, in random order. Log-probabilities without gradient are
-            computed in this way whatever is set.
+            The micro-batches of a step then hold whole groups, where they fit, in random order. Log-probabilities without
+            gradient are computed in this way whatever is set.
 
     Raises:
         ValueError: For a setting out of range, or one of TRL's that the chosen estimator would ignore.

@@ -56,9 +56,7 @@ class SeRLTrainer(ResumableGRPOTrainer):
     are taken over whole groups, wherever TRL has put their rows; groups outside the band of vote shares are replaced, or
     leave the batch before anything is normalised; advantages have shape (B, T) and may hold the KL term. Everything else is
     TRL's, but for what losses are divided by ([`GatedLoss`]), for checkpoints ([`ResumableGRPOTrainer`]), for numbers
-    that are not finite ([`FiniteCheck`]), and for model cards and pushes that fail ([`HubPushes`]).
-
-    `card_facts` ([`CardFacts`]) holds what the model card says beyond what the trainer knows.
+    that are not finite ([`FiniteCheck`]), and for model cards (`card_facts`) and pushes that fail ([`HubPushes`]).
 
     Args:
         model (`str` or [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]):

@@ -156,9 +156,9 @@ class TokenLogprobs:
         """
         Puts the rows of each prompt next to each other, before the first micro-batch of a rollout is trained on.
 
-        TRL shuffles rows before it cuts them into micro-batches, which then hold a few rows of each prompt. Prompts keep the
-        order in which the shuffle has them first, which is random, and needs no further random numbers: done twice, as in a
-        run that is resumed, it changes nothing.
+        TRL shuffles rows before it cuts them into micro-batches, which then hold a few rows of each prompt. A row stays in the
+        optimiser step that the shuffle has put it into. Within a step prompts keep the order in which the shuffle has them,
+        which is random, and needs no further random numbers: done twice, as in a run that is resumed, it changes nothing.
 
         Args:
             model (`torch.nn.Module`): The model to train, as it is called.
@@ -171,7 +171,7 @@ class TokenLogprobs:
         if not (is_first and trainer.args.share_prompts) or trainer.top_entropy_quantile < 1:
             return
         if self.reason_for_trls(model, has_gradient=True) is None:
-            gather_groups(batches)
+            gather_groups(batches, trainer.args.gradient_accumulation_steps)
 
     def _say(self, reason: str, has_gradient: bool) -> None:
         text = f"Prompts are computed once for each completion {'in training' if has_gradient else 'in scoring'}: {reason}."
