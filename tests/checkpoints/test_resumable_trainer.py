@@ -4,8 +4,6 @@ import json
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,6 +14,8 @@ import torch
 from peft import LoraConfig
 from transformers import TrainerCallback
 
+import warm_python
+from launching import environment
 from runs import NUM_STEPS, differences, seeds, trainer
 from serl_trl.checkpoints.checkpoint_files import complete_checkpoints
 from serl_trl.instructions.errors import TooFewInstructionsError
@@ -358,7 +358,9 @@ run = trainer({str(tmp_path)!r}, dataset=seeds(4), **{SHORT!r})
 run.add_callback(Fill())
 run.train()
 """
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    script = tmp_path.with_name(f"{tmp_path.name}.py")
+    script.write_text(code)
+    result = warm_python.run([script], tmp_path.parent, cwd=ROOT, env=environment())
     assert result.returncode == 1
     message = result.stderr.strip().splitlines()[-1]
     assert "The checkpoint of step 2 could not be written" in message

@@ -1,12 +1,8 @@
 """The recipe as a user calls it: what is wrong with the input is said in one line, and a run leaves a whole folder."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +11,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+import warm_python
+from launching import ROOT, environment
 from runs import differences
 from serl_trl.cli import train as recipe
 from serl_trl.laboratory import CHECKPOINT, word_problems
 from serl_trl.monitoring.probes import Probes
 from short_recipe import SHORT
-
-
-ROOT = Path(__file__).parents[2]
 
 
 def write_lines(path, rows):
@@ -131,9 +126,8 @@ def test_measuring_changes_nothing(run_dir, tmp_path):
     assert same(weights(run_dir), weights(tmp_path))
 
 
-def test_a_run_is_resumed(tmp_path, monkeypatch):
+def test_a_run_is_resumed(tmp_path):
     """With coin flips: the vote gates them, and the coins must fall as they would have fallen."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too
     flags = [*SHORT, "--save_strategy", "steps", "--save_steps", "1", "--reward_funcs", "coin_flip", "vote"]
     flags += ["--reward_weights", "1", "0", "--min_vote_share", "0", "--max_vote_share", "1"]
     flags += ["--num_eval_problems", "2"]
@@ -360,15 +354,8 @@ def test_a_dataset_that_cannot_be_loaded_is_named(tmp_path):
 
 
 def test_error_on_the_command_line(tmp_path):
-    command = [
-        sys.executable,
-        "recipes/serl_math.py",
-        "--seed_file",
-        "missing.jsonl",
-        "--output_dir",
-        str(tmp_path / "run"),
-    ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    command = ["recipes/serl_math.py", "--seed_file", "missing.jsonl", "--output_dir", str(tmp_path / "run")]
+    result = warm_python.run(command, tmp_path, cwd=ROOT, env=environment())
     assert result.returncode != 0
     assert result.stderr.strip().splitlines()[-1].startswith("error: There is no file missing.jsonl")
     assert "Traceback" not in result.stderr

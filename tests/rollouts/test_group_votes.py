@@ -1,11 +1,7 @@
 """Votes in real training steps of the built-in model; each is taken again here, by hand or with the plain vote."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +9,13 @@ import pytest
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
+from launching import in_two
 from serl_trl import MajorityVoteReward, SeRLConfig, SeRLTrainer, extract_answer, is_equivalent, majority_vote
 from serl_trl.laboratory import CHECKPOINT
 from serl_trl.rollouts.group_votes import GroupVotes
 from tiny_runs import SETTINGS, equal, parameters, rollout, seeds, trained, trainer
 
 
-ROOT = Path(__file__).parents[2]
 PROMPTS_ONLY = {"self_instruct": False, "max_steps": 1}
 
 
@@ -279,15 +275,7 @@ def test_foreign_state(state):
 def two_processes(tmp_path_factory):
     """What both processes saw of a run on prompts and of one on instructions, with three more votes a prompt."""
     folder = tmp_path_factory.mktemp("votes_of_two_processes")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    subprocess.run(
-        [*launch, "tests/scripts/distributed_votes.py", str(folder)],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-        timeout=300,
-    )
+    assert in_two("tests/scripts/distributed_votes.py", folder) == [0, 0]
     return {
         name: [json.loads((folder / f"{name}_rank{rank}.json").read_text()) for rank in range(2)]
         for name in ("prompts", "instructions")
