@@ -50,7 +50,7 @@ def started(*flags, folder):
 @pytest.mark.multiprocess
 def test_two_processes_train(tmp_path):
     """By the name of a configuration, from a folder outside the tree."""
-    flags = [*SHORT, "--num_eval_problems", "0", "--max_steps", "1", "--per_device_train_batch_size", "16"]
+    flags = [*SHORT, "--num_eval_problems", "0", "--max_steps", "1", "--per_device_train_batch_size", "8"]
     result = started(*flags, "--main_process_port", "0", "--output_dir", "run", folder=tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.count("Training on 128 unlabelled prompts") == 1
@@ -60,6 +60,7 @@ def test_two_processes_train(tmp_path):
     assert record["environment"]["processes"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_an_error_of_the_processes_is_told_without_a_traceback(tmp_path):
     result = started("--seed_file", "missing.jsonl", "--output_dir", "run", folder=tmp_path)

@@ -155,8 +155,9 @@ def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):
     rows = [{"question": row["prompt"], "answer": row["answer"]} for row in problems]
     labelled = write_lines(tmp_path / "labelled.jsonl", rows)
     bare = write_lines(tmp_path / "bare.jsonl", [{"question": row["question"]} for row in rows])
+    short = [*SHORT, "--num_train_epochs", "1", "--eval_every", "0"]
     for name, seed_file in (("labelled", labelled), ("bare", bare)):
-        recipe.main([*SHORT, "--output_dir", str(tmp_path / name), "--seed_file", seed_file])
+        recipe.main([*short, "--output_dir", str(tmp_path / name), "--seed_file", seed_file])
     assert same(weights(tmp_path / "labelled"), weights(tmp_path / "bare"))
     assert json.loads((tmp_path / "bare" / "evaluation.json").read_text()).keys() == {"train_seconds"}
 
@@ -170,7 +171,7 @@ def test_some_prompts_of_a_file_without_answers_are_trained_on(tmp_path):
 
 
 def test_more_votes_and_labels_without_self_instruction(tmp_path):
-    flags = ["--self_instruct", "false", "--num_votes", "12", "--soft_votes", "true", "--num_eval_problems", "0"]
+    flags = ["--self_instruct", "false", "--num_votes", "8", "--soft_votes", "true", "--num_eval_problems", "0"]
     recipe.main([*SHORT, "--output_dir", str(tmp_path), "--num_seeds", "8", "--max_steps", "2", *flags])
     steps = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     steps = [row for row in steps if "serl/vote/share_mean" in row]
@@ -196,7 +197,8 @@ def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Probes, "look", scripted)
     flags = ["--collapse_guard", "restore", "--probe_every", "1", "--save_strategy", "steps", "--save_steps", "1"]
-    recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags, "--num_train_epochs", "4"])
+    flags += ["--num_train_epochs", "4", "--eval_every", "0", "--num_eval_problems", "2"]
+    recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags])
     record = json.loads((tmp_path / "run" / "collapse.json").read_text())
     assert (record["restored"], record["alarms"][0]["step"]) == ("checkpoint-1", 3)
     assert same(weights(tmp_path / "run"), weights(tmp_path / "run" / "checkpoint-1"))
@@ -263,7 +265,11 @@ NINE = "".join(SUMS)
         ),
         ('{"prompt": [{"role": "user", "content": [{"type": "image_url"}]}]}', [], "block of the type 'image_url'"),
         (NINE, ["--eval_strategy", "steps"], "--eval_strategy steps evaluates on an eval_dataset"),
-        (NINE, ["--per_device_train_batch_size", "12", "--generation_batch_size", "40"], "take 24 or 48"),
+        (
+            NINE,
+            ["--num_generations", "8", "--per_device_train_batch_size", "12", "--generation_batch_size", "40"],
+            "take 24 or 48",
+        ),
         (
             NINE,
             ["--model_name_or_path", "no/where", "--use_cpu"],
@@ -283,7 +289,7 @@ NINE = "".join(SUMS)
         (NINE, ["--filters", "os:sep"], "'/' is no object"),
         (
             NINE,
-            ["--num_votes", "4"],
+            ["--num_generations", "8", "--num_votes", "4"],
             "--num_votes 4 is below --num_generations 8",
         ),
         (

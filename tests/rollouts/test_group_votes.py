@@ -105,14 +105,15 @@ def test_every_rollout_samples_anew_and_a_resumed_run_the_same(tmp_path):
 
 
 def test_a_run_with_more_votes_trains_and_repeats(tmp_path):
-    runs = [trained(tmp_path / name, None, MajorityVoteReward(num_votes=9)) for name in "ab"]
+    short = {"num_instructions": 4}  # a step
+    runs = [trained(tmp_path / name, None, MajorityVoteReward(num_votes=9), **short) for name in "ab"]
     assert equal(parameters(runs[0].model), parameters(runs[1].model))
     candidates = logged(runs[0], "serl/gate/num_candidates")  # those that replace others among them
     assert logged(runs[0], "serl/vote/num_further_votes") == [5 * number for number in candidates]
     shares = [instruction.vote_share * 9 for instruction in runs[0].train_dataset.queue if instruction.vote_share]
     assert len(shares) >= sum(candidates) - 1
     assert all(share == pytest.approx(round(share)) for share in shares)
-    assert not equal(parameters(runs[0].model), parameters(trained(tmp_path / "c").model))
+    assert not equal(parameters(runs[0].model), parameters(trained(tmp_path / "c", **short).model))
 
 
 @pytest.mark.parametrize("difficulty_filter", ["rollout", "ahead"])
@@ -216,7 +217,7 @@ def test_no_labels_no_measurement(tmp_path):
 
 def test_labels_change_nothing(tmp_path):
     def run(name, dataset):
-        return parameters(trained(tmp_path / name, dataset, self_instruct=False).model)
+        return parameters(trained(tmp_path / name, dataset, self_instruct=False, max_steps=1).model)
 
     honest = run("honest", seeds())
     assert equal(honest, run("lying", seeds().map(lambda row: {"answer": "-1"})))

@@ -57,9 +57,10 @@ def test_two_runs_with_one_seed_are_the_same(tmp_path):
 
 
 def test_labels_are_not_read(tmp_path):
-    labelled = trained(tmp_path / "labelled", seeds())
-    bare = trained(tmp_path / "bare", seeds().remove_columns("answer"))
-    lying = trained(tmp_path / "lying", seeds().map(lambda row: {"answer": "-1"}))
+    short = {"num_instructions": 4}  # a step
+    labelled = trained(tmp_path / "labelled", seeds(), **short)
+    bare = trained(tmp_path / "bare", seeds().remove_columns("answer"), **short)
+    lying = trained(tmp_path / "lying", seeds().map(lambda row: {"answer": "-1"}), **short)
     assert equal(parameters(labelled.model), parameters(bare.model))
     assert equal(parameters(labelled.model), parameters(lying.model))
 
