@@ -1,4 +1,3 @@
-import datetime
 import gc
 import os
 import signal
@@ -16,7 +15,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to
 
 
 import hypothesis
-import pytest
 
 
 # what tests share, for the scripts that they start as well; pytest itself has it from pyproject.toml
@@ -29,8 +27,8 @@ hypothesis.settings.load_profile("default")
 
 collect_ignore = ["scripts"]  # run by tests in processes of their own
 
-# Rooms whose tests train or start processes, the longest first: what is left for the end is short, so that all workers
-# end together. Files not named here come after them.
+# Rooms whose tests train or start processes. `--no-loadscope-reorder` of pytest-xdist hands files out in this order: what
+# is left for the end is short, and all workers end together.
 LONGEST_FIRST = (
     "tests/experiments",
     "tests/examples",
@@ -44,45 +42,13 @@ LONGEST_FIRST = (
 )
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--slow-part",
-        metavar="K/N",
-        help="of the tests that are left after -m, only the K-th of N parts, file by file; `today` for K goes by the date",
-    )
-
-
-def part_of(text, today=None):
-    """
-    K and N of `K/N`.
-
-    >>> part_of("3/4"), part_of("today/4", datetime.date(2026, 1, 6))
-    ((3, 4), (3, 4))
-    """
-    number, _, of = text.partition("/")
-    try:
-        num_parts = int(of)
-        part = (today or datetime.date.today()).toordinal() % num_parts + 1 if number == "today" else int(number)
-    except (ValueError, ZeroDivisionError):
-        part, num_parts = 0, 0
-    if not 1 <= part <= num_parts:
-        raise pytest.UsageError(f"--slow-part {text} is no K/N with K from 1 to N, or `today` for K.")
-    return part, num_parts
-
-
 def room(item):
     path = item.nodeid.partition("::")[0]
     return next((i for i, name in enumerate(LONGEST_FIRST) if path.startswith(name)), len(LONGEST_FIRST))
 
 
-@pytest.hookimpl(trylast=True)  # after -m and -k have chosen
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     items.sort(key=room)
-    if config.getoption("--slow-part"):
-        part, num_parts = part_of(config.getoption("--slow-part"))
-        kept = [item for i, item in enumerate(items) if i % num_parts == part - 1]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
 
 
 def pytest_collection_finish():

@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -68,8 +66,7 @@ def test_one_that_is_killed_and_resumed_ends_with_the_same_figures(whole, tmp_pa
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
     before = file.read_text()
     assert not (tmp_path / "results.json").exists()
     subprocess.run([sys.executable, *command(tmp_path)], cwd=ROOT, env=environment(), timeout=600, check=True)
