@@ -150,7 +150,8 @@ def test_instructions_voted_on_ahead(tmp_path):
     assert differences(tmp_path / "whole", tmp_path / "again") == []
 
 
-@pytest.mark.parametrize("step", [4, 6])  # before the first rollout of the second iteration, and within it
+# before the first rollout of the second iteration, and within it
+@pytest.mark.parametrize("step", [4, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_run_that_ran_out_of_instructions_goes_on(stepwise, tmp_path, step):
     stopped = trainer(tmp_path / "stopped", **STEPWISE)
     next_batch = stopped.feed.next_batch

@@ -2,7 +2,8 @@
 Scripts of tests/scripts in processes of their own: one, two as accelerate starts them, and two by accelerate itself.
 
 Two processes are started here as accelerate's launcher and torchrun start them, with the variables that these set, but
-with PyTorch and TRL imported already (warm_python.py); test_distributed.py holds one run against that of the launcher.
+with PyTorch and TRL imported already (warm_python.py). A slow test of test_distributed.py holds one run against that of
+the launcher.
 """
 
 import json

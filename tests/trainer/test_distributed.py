@@ -12,8 +12,15 @@ from serl_trl.checkpoints.checkpoint_files import defect
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """Of accelerate's own launcher; the other runs of two processes are started as it starts them."""
     folder = tmp_path_factory.mktemp("two_processes")
+    assert in_two("tests/scripts/distributed_rollout.py", folder) == [0, 0]
+    return records(folder)
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """The same by accelerate's own launcher, in new interpreters."""
+    folder = tmp_path_factory.mktemp("launched")
     by_accelerate("distributed_rollout.py", folder).check_returncode()
     return records(folder)
 
@@ -31,9 +38,10 @@ def refills(tmp_path_factory):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
-def test_the_configuration_starts_two_processes(ranks):
-    assert [rank["num_processes"] for rank in ranks] == [2, 2]
+def test_the_configuration_starts_two_processes(launched):
+    assert [rank["num_processes"] for rank in launched] == [2, 2]
 
 
 @pytest.mark.multiprocess
@@ -49,10 +57,10 @@ def test_at_the_end_nothing_holds_the_process_group(ranks):
     assert [rank["is_wrapped"] for rank in ranks] == [False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
-def test_a_sampled_run_repeats_exactly(ranks, tmp_path):
-    assert in_two("tests/scripts/distributed_rollout.py", tmp_path) == [0, 0]
-    assert records(tmp_path) == ranks
+def test_a_sampled_run_repeats_exactly(ranks, launched):
+    assert launched == ranks
 
 
 @pytest.mark.multiprocess
