@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "max_completion_length": 16,
     "max_instruction_length": 80,
     "instruction_presence_penalty": 0,
-    "num_few_shot": 2,
+    "num_few_shot": 4,
     "save_strategy": "steps",
     "save_steps": 1,
     "logging_steps": 2,

@@ -25,6 +25,9 @@ def write_lines(path, rows):
     return str(path)
 
 
+AS_THEY_ARE = ["--self_instruct", "false", "--num_seeds", "4"]  # an iteration of one step
+
+
 def weights(run_dir):
     return load_file(run_dir / "model.safetensors")
 
@@ -130,7 +133,7 @@ def test_a_run_is_resumed(tmp_path):
     """With coin flips: the vote gates them, and the coins must fall as they would have fallen."""
     flags = [*SHORT, "--save_strategy", "steps", "--save_steps", "1", "--reward_funcs", "coin_flip", "vote"]
     flags += ["--reward_weights", "1", "0", "--min_vote_share", "0", "--max_vote_share", "1"]
-    flags += ["--num_eval_problems", "2"]
+    flags += ["--num_eval_problems", "2", "--novelty_threshold", "1"]
     recipe.main([*flags, "--output_dir", str(tmp_path / "whole")])
     shutil.copytree(tmp_path / "whole", tmp_path / "again")
     for name in ("checkpoint-2", "instructions"):
@@ -184,7 +187,7 @@ def test_eval_file_is_measured(tmp_path):
     rows = [{"problem": row["prompt"], "answer": row["answer"]} for row in word_problems(12, "recipe tests")]
     file = write_lines(tmp_path / "problems.jsonl", rows)
     flags = ["--output_dir", str(tmp_path / "run"), "--seed_file", file, "--eval_file", file, "--max_steps", "1"]
-    recipe.main([*SHORT, *flags, "--num_eval_problems", "5"])
+    recipe.main([*SHORT, *AS_THEY_ARE, *flags, "--num_eval_problems", "5"])
     assert "before" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
 
 
@@ -197,7 +200,7 @@ def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Probes, "look", scripted)
     flags = ["--collapse_guard", "restore", "--probe_every", "1", "--save_strategy", "steps", "--save_steps", "1"]
-    flags += ["--num_train_epochs", "4", "--eval_every", "0", "--num_eval_problems", "2"]
+    flags += [*AS_THEY_ARE, "--num_train_epochs", "4", "--eval_every", "0", "--num_eval_problems", "2"]
     recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags])
     record = json.loads((tmp_path / "run" / "collapse.json").read_text())
     assert (record["restored"], record["alarms"][0]["step"]) == ("checkpoint-1", 3)
@@ -208,16 +211,8 @@ def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
 def test_other_sets_are_watched(tmp_path):
     rows = [{"problem": f"{i}+3?", "answer": str(i + 3)} for i in range(4)]
     file = write_lines(tmp_path / "sums.jsonl", rows)
-    flags = [
-        "--output_dir",
-        str(tmp_path / "run"),
-        "--eval_every",
-        "0",
-        "--num_train_epochs",
-        "1",
-        "--watched_sets",
-        file,
-    ]
+    flags = ["--output_dir", str(tmp_path / "run"), *AS_THEY_ARE, "--eval_every", "0", "--num_train_epochs", "1"]
+    flags += ["--watched_sets", file]
     recipe.main([*SHORT, *flags])
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert record["watched"]["sums"].keys() == {"before", "after"}

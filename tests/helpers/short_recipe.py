@@ -5,6 +5,8 @@ SHORT = [
     "2",
     "--num_instructions",
     "4",
+    "--max_instruction_length",
+    "64",
     "--generation_batch_size",
     "16",
     "--num_generations",

@@ -181,7 +181,7 @@ def slow(*values):
         ({}, {}),
         ({}, {"bf16": True}),
         slow({"dtype": torch.bfloat16}, {"bf16": True, "model_init_kwargs": {"dtype": "bfloat16"}}),
-        ({}, {"model_init_kwargs": {"dtype": "bfloat16"}}),
+        slow({}, {"model_init_kwargs": {"dtype": "bfloat16"}}),
         slow({"generation": {"repetition_penalty": 1.3, "min_p": 0.4, "do_sample": True}}, {"bf16": True}),
         ({"generation": {"eos_token_id": 97}}, {}),  # the tokenizer's is 1
         ({"generation": {"eos_token_id": [33, 1]}}, {}),

@@ -208,7 +208,10 @@ class HalfLabelled:
 @pytest.mark.parametrize(
     ("estimator", "weights"),
     [
-        *[(name, [0.0, 1.0]) for name in ("reinforce++_baseline", "rloo", "grpo", "dr_grpo")],
+        *[
+            pytest.param(name, [0.0, 1.0], marks=[] if name == "grpo" else pytest.mark.slow)
+            for name in ("reinforce++_baseline", "rloo", "grpo", "dr_grpo")
+        ],
         ("reinforce++", [0.0, 0.5, 0.5]),
     ],
 )
