@@ -39,9 +39,6 @@ RENAMED = {  # a name in the checkpoint of each, that the model does not have
     "mixtral": "model.layers.1.block_sparse_moe.gate.weight",
     "gpt_neox": "embed_out.weight",
 }
-MIXTRAL_FIRST = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "mixtral" else pytest.mark.slow) for name in RENAMED]
-)
 # Four steps with a checkpoint of each, two of a rollout.
 SHORT = {**SETTINGS, "self_instruct": False, "num_train_epochs": 2, "logging_steps": 1, "log_completions": False}
 
@@ -74,7 +71,7 @@ def hashes(run):
     return tensor_hashes(dict(run.model.named_parameters()))
 
 
-@MIXTRAL_FIRST
+@pytest.mark.parametrize("name", RENAMED)
 def test_a_killed_run_ends_as_the_run_that_was_not(bases, tmp_path, name):
     whole = trainer(bases / name, tmp_path / "whole", hub_model_id="me/it")
     first = hashes(whole)
@@ -88,7 +85,7 @@ def test_a_killed_run_ends_as_the_run_that_was_not(bases, tmp_path, name):
     assert differences(tmp_path / "whole", tmp_path / "again", 4) == []
 
 
-@MIXTRAL_FIRST
+@pytest.mark.parametrize("name", RENAMED)
 def test_the_best_model_is_the_one_that_was_saved(bases, tmp_path, name):
     metric = "eval_rewards/spread/mean"
     evaluation = {"eval_strategy": "steps", "eval_steps": 1, "eval_dataset": seeds(2), "per_device_eval_batch_size": 4}
@@ -220,12 +217,8 @@ LORA: dict[str, Any] = {"r": 4, "task_type": "CAUSAL_LM", "init_lora_weights": F
     ("name", "lora"),
     [
         ("llama", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}),
-        pytest.param("qwen3_moe", {"target_modules": ["q_proj", "v_proj"]}, marks=pytest.mark.slow),
-        pytest.param(
-            "gpt_neox",
-            {"target_modules": ["query_key_value"], "modules_to_save": ["lm_head"]},
-            marks=pytest.mark.slow,
-        ),
+        ("qwen3_moe", {"target_modules": ["q_proj", "v_proj"]}),
+        ("gpt_neox", {"target_modules": ["query_key_value"], "modules_to_save": ["lm_head"]}),
     ],
 )
 def test_adapters(bases, tmp_path, name, lora):

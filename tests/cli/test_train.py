@@ -100,7 +100,7 @@ def test_the_page_shows_the_run(run_dir):
         len((run_dir / "instructions" / f"iteration_{i}.jsonl").read_text().splitlines()) for i in (1, 2)
     )
     assert record["settings"]["training"]["num_instructions"] == 4
-    assert record["changed"]["training"]["learning_rate"] == [5e-7, 1e-3]
+    assert record["changed"]["training"]["learning_rate"] == [5e-7, 1e-4]
 
 
 def test_what_an_earlier_run_measured_is_not_taken_for_done(run_dir, tmp_path):

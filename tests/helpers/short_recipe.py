@@ -24,5 +24,5 @@ SHORT = [
     "--disable_tqdm",
     "true",
     "--learning_rate",
-    "1e-3",
+    "1e-4",
 ]
