@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint
 PIP := $(BIN)/$(PIP_INSTALL) constraints.txt
+# A file stays with a worker, for its tests share runs; files go out in the order of tests/conftest.py, the longest first.
+A_WORKER_A_CORE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
@@ -20,10 +22,10 @@ demo: .venv/installed
 	$(BIN)/serl-trl demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest $(A_WORKER_A_CORE)
 
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(A_WORKER_A_CORE)
 
 trl-range: .venv/installed
 	$(BIN)/python .ci/trl_range.py

@@ -31,6 +31,7 @@ power = threading.Thread(target=worker.call, args=(pow, 9, 9**9), kwargs={"time_
 power.start()
 time.sleep(0.2)
 """
+LONG = BUSY.replace("1.0", "60.0")
 READY = 'print("ready", time.monotonic(), flush=True)\n'
 
 
@@ -63,14 +64,14 @@ def _left_after(sid, limit_s):
 
 @pytest.mark.parametrize(
     ("lines", "returncode"),
-    [((WARM, READY), 0), ((WARM, BUSY, READY, "1/0\n"), 1), ((WARM, READY, "os._exit(7)\n"), 7)],
+    [((WARM, READY), 0), ((WARM, LONG, READY, "1/0\n"), 1), ((WARM, READY, "os._exit(7)\n"), 7)],
     ids=["normal", "exception while busy", "os._exit"],
 )
 def test_exit_is_quick_clean_and_leaves_nothing(tmp_path, lines, returncode):
     script = _start(tmp_path, *lines)
-    out, err = script.communicate(timeout=30)
+    out, err = script.communicate(timeout=120)
     ready_s = float(out.split()[-1])
-    assert time.monotonic() - ready_s < 1.0
+    assert time.monotonic() - ready_s < 30  # of the 60 s that the call may take
     assert script.returncode == returncode
     assert out.count("run") == 1  # the worker did not execute the script again
     assert err.count("\n") == 0 or (
@@ -78,7 +79,7 @@ def test_exit_is_quick_clean_and_leaves_nothing(tmp_path, lines, returncode):
     )
     assert "tracker" not in err
     assert err.count("Traceback") == (returncode == 1)
-    assert _left_after(script.pid, 2) == []
+    assert _left_after(script.pid, 30) == []
 
 
 @pytest.mark.parametrize("busy", ["", BUSY], ids=["idle", "busy in C"])
@@ -93,11 +94,11 @@ def test_worker_does_not_outlive_a_parent_that_is_killed(tmp_path, busy):
     assert len(workers) == 1
     script.kill()
     script.wait()
-    assert not psutil.wait_procs(workers, timeout=5)[1]
+    assert not psutil.wait_procs(workers, timeout=30)[1]
     for process in copies:
         if process.pid != script.pid:
             process.kill()
-    assert _left_after(script.pid, 2) == []
+    assert _left_after(script.pid, 30) == []
     assert script.communicate() == ("", "")
 
 
@@ -108,11 +109,11 @@ def test_ctrl_c_prints_the_parents_traceback_only(tmp_path, delay_s):
     assert [script.stdout.readline()[:3] for _ in range(2)] == ["run", "rea"]
     time.sleep(delay_s or 0.2)
     os.killpg(script.pid, signal.SIGINT)
-    out, err = script.communicate(timeout=10)
+    out, err = script.communicate(timeout=30)
     assert out == ""
     assert err.count("Traceback") == 1
     assert err.endswith("KeyboardInterrupt\n")
-    assert _left_after(script.pid, 2) == []
+    assert _left_after(script.pid, 30) == []
 
 
 def test_reply_never_raises():

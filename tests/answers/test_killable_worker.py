@@ -53,19 +53,19 @@ def test_hostile_text_arrives_as_it_is(warm, text):
 def test_bound_holds_and_the_next_call_works(warm, function, argument):
     start = time.monotonic()
     assert warm.call(function, argument, time_limit_s=0.3).reason == "out_of_time"
-    assert 0.3 <= time.monotonic() - start < 1.0
-    assert warm.call(abs, -2, time_limit_s=1).value == 2
+    assert 0.3 <= time.monotonic() - start < 30  # however busy the machine is
+    assert warm.call(abs, -2, time_limit_s=5).value == 2
 
 
 def test_start_up_does_not_count():
-    slow = BoundedWorker(initializer=functools.partial(time.sleep, 0.5))
+    slow = BoundedWorker(initializer=functools.partial(time.sleep, 1.0))
     assert slow.call(time.sleep, 60, time_limit_s=0.2).reason == "out_of_time"
-    assert slow.call(abs, -1, time_limit_s=0.2).value == 1  # after the kill
+    assert slow.call(abs, -1, time_limit_s=0.9).value == 1  # after the kill, in less than the start takes
 
 
 def test_a_call_that_fails_costs_the_others_nothing(warm):
     codes = ["1", "1/0", "__import__('time').sleep(60)", "2", "__import__('os')._exit(1)", "3"]
-    outcomes = [warm.call(eval, code, time_limit_s=0.4) for code in codes]
+    outcomes = [warm.call(eval, code, time_limit_s=0.4 if "sleep" in code else 5) for code in codes]
     assert [outcome.value for outcome in outcomes] == [1, None, None, 2, None, 3]
     assert [outcome.reason for outcome in outcomes] == [None, "error", "out_of_time", None, "crashed", None]
     assert {outcome.reason for outcome in outcomes} - {None} < set(bounded.REASONS)
@@ -131,8 +131,8 @@ def test_eight_threads_share_the_worker(warm):
 
 def test_bound_holds_in_threads_which_wait_for_their_turn(warm):
     with ThreadPoolExecutor(3) as pool:
-        slow = pool.submit(warm.call, time.sleep, 60, time_limit_s=0.5)
-        quick = [pool.submit(warm.call, abs, -2, time_limit_s=0.3) for _ in range(2)]
+        slow = pool.submit(warm.call, time.sleep, 60, time_limit_s=1.0)
+        quick = [pool.submit(warm.call, abs, -2, time_limit_s=0.9) for _ in range(2)]  # less than the slow one takes
         assert slow.result(30).reason == "out_of_time"
         assert [future.result(30).value for future in quick] == [2, 2]
 
@@ -149,7 +149,7 @@ def test_ctrl_c_comes_through_at_once(warm):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         warm.call(time.sleep, 30, time_limit_s=30)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
     assert warm.call(abs, -2, time_limit_s=5).value == 2  # and not the answer to the call before
 
 
@@ -168,9 +168,11 @@ def test_start_that_fails_is_warned_of_and_not_repeated(monkeypatch):
     broken = BoundedWorker(initializer=functools.partial(divmod, 1, 0))
     with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
         assert broken.call(abs, -1, time_limit_s=5).reason == "crashed"
-    start = time.monotonic()
-    assert [broken.call(abs, -1, time_limit_s=5).reason for _ in range(9)] == ["crashed"] * 9
-    assert time.monotonic() - start < 0.1
+    with monkeypatch.context() as patched:
+        started: list[tuple] = []
+        patched.setattr(bounded, "launch", lambda *args: started.append(args))
+        assert [broken.call(abs, -1, time_limit_s=5).reason for _ in range(9)] == ["crashed"] * 9
+        assert started == []
 
     monkeypatch.setattr(bounded, "START_LIMIT_S", 0.2)
     with pytest.warns(RuntimeWarning, match="not ready"):
@@ -221,14 +223,14 @@ def test_is_running():
     worker.close()
 
 
-def test_start_does_not_wait():
+def test_start_does_not_wait(tmp_path):
     """The process imports while the caller goes on; once it is there, the first call is answered at once."""
-    worker = BoundedWorker(initializer=functools.partial(time.sleep, 3))
-    start = time.monotonic()
+    waiting = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)"
+    worker = BoundedWorker(initializer=functools.partial(exec, waiting))
     worker.start()
     worker.start()  # there is one
-    assert time.monotonic() - start < 3
     assert not worker.is_running
+    (tmp_path / "go").touch()
     process = worker._process
     assert worker.call(abs, -1, time_limit_s=5).value == 1
     assert worker.is_running

@@ -62,10 +62,10 @@ def test_no_value(form):
     ],
 )
 def test_time_is_bounded(form):
-    start = time.perf_counter()
+    start = time.process_time()
     for kind in ("plain", "signed", "integer", "grid"):
         values(form, kind, 6400)
-    assert time.perf_counter() - start < 10  # a fraction of a second each, on a machine that does nothing else
+    assert time.process_time() - start < 10  # a fraction of a second each
 
 
 def test_agree():

@@ -2,32 +2,35 @@
 
 import contextlib
 import json
-import os
 import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
+from launching import LAUNCH, ROOT, environment
 from runs import NUM_STEPS, differences
 from serl_trl.checkpoints.checkpoint_files import SAVING, complete_checkpoints
+from warm_python import WarmPython
 
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-ONE = [sys.executable]
-TWO = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
+ONE = (sys.executable,)
+WARM = ("warm",)  # see warm_python.py
 
 
 def start(run_dir, launcher=ONE, **settings):
     """Starts a run, or goes on with it."""
     choice = "resume" if complete_checkpoints(run_dir) else "anew"
-    log = (run_dir.parent / f"{run_dir.name}.log").open("a")
-    command = [*launcher, "tests/scripts/resumable_run.py", str(run_dir), choice, json.dumps(settings)]
-    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+    log = run_dir.parent / f"{run_dir.name}.log"
+    command = ["tests/scripts/resumable_run.py", str(run_dir), choice, json.dumps(settings)]
+    if launcher is WARM:
+        return WarmPython(command, cwd=ROOT, env=environment(), stdout=log, stderr=log)
+    with log.open("a") as file:
+        return subprocess.Popen(
+            [*launcher, *command], cwd=ROOT, env=environment(), stdout=file, stderr=file, start_new_session=True
+        )
 
 
 def finish(run_dir, **kwargs):
@@ -41,7 +44,7 @@ def kill(process):
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     process.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not all(map(is_dead, family)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -94,8 +97,9 @@ def last_step(run_dir):
 
 @pytest.mark.multiprocess
 def test_a_run_that_is_killed_while_it_saves_goes_on(tmp_path):
-    finish(tmp_path / "whole")
-    process = start(tmp_path / "killed")
+    """What goes on is a new interpreter, with hashes of its own."""
+    finish(tmp_path / "whole", launcher=WARM)
+    process = start(tmp_path / "killed", launcher=WARM)
     assert wait_for(process, (tmp_path / "killed" / SAVING / "checkpoint-3").exists)
     kill(process)
     assert last_step(tmp_path / "killed") in (2, 3)
@@ -108,7 +112,7 @@ def test_a_run_that_is_killed_while_it_saves_goes_on(tmp_path):
 @pytest.mark.multiprocess
 @pytest.mark.parametrize(
     ("num_kills", "kwargs"),
-    [(10, {}), (5, {"launcher": TWO, "gradient_accumulation_steps": 1})],
+    [(10, {}), (5, {"launcher": LAUNCH, "gradient_accumulation_steps": 1})],
     ids=["one process", "two processes"],
 )
 def test_a_run_that_is_killed_at_random_ends_as_one_that_is_not(tmp_path, num_kills, kwargs):

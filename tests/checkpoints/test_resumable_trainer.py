@@ -4,8 +4,6 @@ import json
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,6 +14,8 @@ import torch
 from peft import LoraConfig
 from transformers import TrainerCallback
 
+import warm_python
+from launching import environment
 from runs import NUM_STEPS, differences, seeds, trainer
 from serl_trl.checkpoints.checkpoint_files import complete_checkpoints
 from serl_trl.instructions.errors import TooFewInstructionsError
@@ -56,7 +56,7 @@ def missing_before(step):
 
 # With two steps a rollout and a log every two: the middle of a rollout with a loss that is not logged yet; the end of
 # a rollout within an epoch; the end of an epoch; the middle of a rollout of the second; the end of the run.
-@pytest.mark.parametrize("step", [1, 2, 4, 7, 8])
+@pytest.mark.parametrize("step", [1, pytest.param(2, marks=pytest.mark.slow), 4, 7, 8])
 def test_a_resumed_run_ends_as_the_run_that_was_not_stopped(whole, tmp_path, step):
     run = resumed(whole, tmp_path, step)
     assert run.state.global_step == NUM_STEPS
@@ -99,9 +99,13 @@ def test_resuming_writes_no_instructions_anew(whole, tmp_path, monkeypatch):
         (3, {"num_iterations": 2, "max_steps": 7}),  # each rollout is trained on twice; the end is within an epoch
         pytest.param(7, {"num_iterations": 2, "max_steps": 7}, marks=pytest.mark.slow),
         (2, {"logging_strategy": "epoch"}),  # 2 of 2 steps an epoch: the log of the epoch comes after its last step
-        (2, {"save_strategy": "epoch", "logging_steps": 3}),
+        pytest.param(2, {"save_strategy": "epoch", "logging_steps": 3}, marks=pytest.mark.slow),
         (3, {"sync_ref_model": True, "ref_model_sync_steps": 1, "beta": 0.1, "num_train_epochs": 3}),
-        (1, {"steps_per_generation": 4, "generation_batch_size": None, "num_train_epochs": 4}),
+        pytest.param(
+            1,
+            {"steps_per_generation": 4, "generation_batch_size": None, "num_train_epochs": 4},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(5, {"shuffle_dataset": False, "num_train_epochs": 4}, marks=pytest.mark.slow),
     ],
 )
@@ -119,9 +123,21 @@ def test_prompts_as_they_are(tmp_path, step, settings):
     assert differences(tmp_path / "whole", tmp_path / "again", whole.state.global_step) == []
 
 
-@pytest.mark.parametrize("step", [1, 2, 3])  # in the middle of a rollout, at its end, and in that of the next one
+STEPWISE = {"regenerate": "step", "log_completions": False}
+
+
+@pytest.fixture(scope="module")
+def stepwise(tmp_path_factory):
+    """A run of two iterations that was never stopped, whose instructions are written just before each rollout."""
+    folder = tmp_path_factory.mktemp("stepwise") / "whole"
+    trainer(folder, **STEPWISE).train()
+    return folder
+
+
+# in the middle of a rollout, at its end, and in that of the next one
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 2, 3])
 def test_instructions_written_step_by_step(tmp_path, step):
-    settings = {"regenerate": "step", "num_train_epochs": 1, "log_completions": False, "num_instructions": 8}
+    settings = STEPWISE | {"num_train_epochs": 1, "num_instructions": 8}
     trainer(tmp_path / "whole", **settings).train()
     resumed(tmp_path / "whole", tmp_path / "again", step, **settings)
     assert differences(tmp_path / "whole", tmp_path / "again", 4) == []
@@ -134,11 +150,10 @@ def test_instructions_voted_on_ahead(tmp_path):
     assert differences(tmp_path / "whole", tmp_path / "again") == []
 
 
-@pytest.mark.parametrize("step", [4, 6])  # before the first rollout of the second iteration, and within it
-def test_a_run_that_ran_out_of_instructions_goes_on(tmp_path, step):
-    settings = {"regenerate": "step", "log_completions": False}
-    trainer(tmp_path / "whole", **settings).train()
-    stopped = trainer(tmp_path / "stopped", **settings)
+# before the first rollout of the second iteration, and within it
+@pytest.mark.parametrize("step", [4, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_run_that_ran_out_of_instructions_goes_on(stepwise, tmp_path, step):
+    stopped = trainer(tmp_path / "stopped", **STEPWISE)
     next_batch = stopped.feed.next_batch
 
     def run_out(num_groups):
@@ -150,8 +165,8 @@ def test_a_run_that_ran_out_of_instructions_goes_on(tmp_path, step):
     stopped.feed.next_batch = run_out
     with pytest.raises(TooFewInstructionsError):
         stopped.train()
-    trainer(tmp_path / "stopped", **settings).train(resume_from_checkpoint=True)
-    assert differences(tmp_path / "whole", tmp_path / "stopped") == []
+    trainer(tmp_path / "stopped", **STEPWISE).train(resume_from_checkpoint=True)
+    assert differences(stepwise, tmp_path / "stopped") == []
 
 
 def test_lora(tmp_path):
@@ -358,7 +373,9 @@ run = trainer({str(tmp_path)!r}, dataset=seeds(4), **{SHORT!r})
 run.add_callback(Fill())
 run.train()
 """
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    script = tmp_path.with_name(f"{tmp_path.name}.py")
+    script.write_text(code)
+    result = warm_python.run([script], tmp_path.parent, cwd=ROOT, env=environment())
     assert result.returncode == 1
     message = result.stderr.strip().splitlines()[-1]
     assert "The checkpoint of step 2 could not be written" in message

@@ -2,22 +2,19 @@
 
 import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from transformers import PreTrainedModel
 
+from launching import ROOT, environment, in_two
 from serl_trl.cli import evaluate as recipe
+from warm_python import WarmPython, run
 
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 SHORT = ["--num_problems", "10", "--num_samples", "4", "--max_new_tokens", "40", "--batch_size", "8"]
 
 
@@ -26,15 +23,7 @@ def flags_for(folder, *flags):
 
 
 def command(folder):
-    return [sys.executable, "-m", "serl_trl.cli", "evaluate", *flags_for(folder)]
-
-
-def run(arguments):
-    ended = subprocess.run(
-        arguments, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    return ["-m", "serl_trl.cli", "evaluate", *flags_for(folder)]
 
 
 def results(folder):
@@ -43,8 +32,10 @@ def results(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
-    return folder, run(command(folder))
+    folder, files = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("printed")
+    ended = run(command(folder), files, cwd=ROOT, env=environment())
+    assert ended.returncode == 0, ended.stderr
+    return folder, ended.stdout
 
 
 def test_table_files_and_completions(whole):
@@ -69,17 +60,16 @@ def test_table_files_and_completions(whole):
 
 def test_one_that_is_killed_and_resumed_ends_with_the_same_figures(whole, tmp_path):
     file = tmp_path / "tiny/laboratory.jsonl"
-    process = subprocess.Popen(command(tmp_path), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    process = WarmPython(command(tmp_path), cwd=ROOT, env=environment())
+    deadline = time.monotonic() + 600
     while not (file.exists() and len(file.read_text().splitlines()) > 9):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
     before = file.read_text()
     assert not (tmp_path / "results.json").exists()
-    run(command(tmp_path))
+    subprocess.run([sys.executable, *command(tmp_path)], cwd=ROOT, env=environment(), timeout=600, check=True)
     assert results(tmp_path) == results(whole[0])
     kept = before[: before.rfind("\n") + 1]
     assert file.read_text().startswith(kept)
@@ -87,8 +77,9 @@ def test_one_that_is_killed_and_resumed_ends_with_the_same_figures(whole, tmp_pa
 
 @pytest.mark.multiprocess
 def test_two_processes_find_the_same(whole, tmp_path):
-    launch = ["-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
-    printed = run([sys.executable, *launch, *command(tmp_path)[1:]])
+    out, err = tmp_path / "out", tmp_path / "err"
+    assert in_two(*command(tmp_path), stdout=out, stderr=err) == [0, 0], err.read_text()[-2000:]
+    printed = out.read_text()
     assert results(tmp_path) == results(whole[0])
     filed = (tmp_path / "tiny/laboratory.jsonl").read_text().splitlines()
     assert (

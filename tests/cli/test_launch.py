@@ -1,13 +1,12 @@
 """`--accelerate_config`: one command that starts several processes."""
 
 import json
-import os
-import subprocess
-import sys
 from argparse import ArgumentParser
 
 import pytest
 
+import warm_python
+from launching import environment
 from serl_trl.cli import train as recipe
 from serl_trl.cli.launch import shared_out
 from short_recipe import SHORT
@@ -34,23 +33,17 @@ def test_flags_that_training_does_not_know_go_to_accelerate(given, ours, others)
 
 
 def started(*flags, folder):
-    environment = {name: value for name, value in os.environ.items() if name != "LOCAL_RANK"}
-    command = [sys.executable, "-m", "serl_trl.cli", "train", "--accelerate_config", "cpu", *map(str, flags)]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    """The launcher; the processes that it starts are new interpreters."""
+    command = ["-m", "serl_trl.cli", "train", "--accelerate_config", "cpu", *flags]
+    variables = {name: value for name, value in environment().items() if name != "LOCAL_RANK"}
+    return warm_python.run(command, folder, cwd=folder, env=variables)
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_two_processes_train(tmp_path):
     """By the name of a configuration, from a folder outside the tree."""
-    flags = [*SHORT, "--num_eval_problems", "0", "--max_steps", "1", "--per_device_train_batch_size", "16"]
+    flags = [*SHORT, "--num_eval_problems", "0", "--max_steps", "1", "--per_device_train_batch_size", "8"]
     result = started(*flags, "--main_process_port", "0", "--output_dir", "run", folder=tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.count("Training on 128 unlabelled prompts") == 1
@@ -62,7 +55,8 @@ def test_two_processes_train(tmp_path):
 
 @pytest.mark.multiprocess
 def test_an_error_of_the_processes_is_told_without_a_traceback(tmp_path):
-    result = started("--seed_file", "missing.jsonl", "--output_dir", "run", folder=tmp_path)
+    flags = ["--main_process_port", "0", "--seed_file", "missing.jsonl", "--output_dir", "run"]
+    result = started(*flags, folder=tmp_path)
     assert result.returncode != 0
     assert "error: There is no file missing.jsonl" in result.stderr
     assert "Traceback" not in result.stderr

@@ -1,12 +1,8 @@
 """The recipe as a user calls it: what is wrong with the input is said in one line, and a run leaves a whole folder."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+import warm_python
+from launching import ROOT, environment
 from runs import differences
 from serl_trl.cli import train as recipe
 from serl_trl.laboratory import CHECKPOINT, word_problems
@@ -22,12 +20,12 @@ from serl_trl.monitoring.probes import Probes
 from short_recipe import SHORT
 
 
-ROOT = Path(__file__).parents[2]
-
-
 def write_lines(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
+
+
+AS_THEY_ARE = ["--self_instruct", "false", "--num_seeds", "4"]  # an iteration of one step
 
 
 def weights(run_dir):
@@ -102,7 +100,7 @@ def test_the_page_shows_the_run(run_dir):
         len((run_dir / "instructions" / f"iteration_{i}.jsonl").read_text().splitlines()) for i in (1, 2)
     )
     assert record["settings"]["training"]["num_instructions"] == 4
-    assert record["changed"]["training"]["learning_rate"] == [5e-7, 1e-3]
+    assert record["changed"]["training"]["learning_rate"] == [5e-7, 1e-4]
 
 
 def test_what_an_earlier_run_measured_is_not_taken_for_done(run_dir, tmp_path):
@@ -131,12 +129,11 @@ def test_measuring_changes_nothing(run_dir, tmp_path):
     assert same(weights(run_dir), weights(tmp_path))
 
 
-def test_a_run_is_resumed(tmp_path, monkeypatch):
+def test_a_run_is_resumed(tmp_path):
     """With coin flips: the vote gates them, and the coins must fall as they would have fallen."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too
     flags = [*SHORT, "--save_strategy", "steps", "--save_steps", "1", "--reward_funcs", "coin_flip", "vote"]
     flags += ["--reward_weights", "1", "0", "--min_vote_share", "0", "--max_vote_share", "1"]
-    flags += ["--num_eval_problems", "2"]
+    flags += ["--num_eval_problems", "2", "--novelty_threshold", "1"]
     recipe.main([*flags, "--output_dir", str(tmp_path / "whole")])
     shutil.copytree(tmp_path / "whole", tmp_path / "again")
     for name in ("checkpoint-2", "instructions"):
@@ -161,8 +158,9 @@ def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):
     rows = [{"question": row["prompt"], "answer": row["answer"]} for row in problems]
     labelled = write_lines(tmp_path / "labelled.jsonl", rows)
     bare = write_lines(tmp_path / "bare.jsonl", [{"question": row["question"]} for row in rows])
+    short = [*SHORT, "--num_train_epochs", "1", "--eval_every", "0"]
     for name, seed_file in (("labelled", labelled), ("bare", bare)):
-        recipe.main([*SHORT, "--output_dir", str(tmp_path / name), "--seed_file", seed_file])
+        recipe.main([*short, "--output_dir", str(tmp_path / name), "--seed_file", seed_file])
     assert same(weights(tmp_path / "labelled"), weights(tmp_path / "bare"))
     assert json.loads((tmp_path / "bare" / "evaluation.json").read_text()).keys() == {"train_seconds"}
 
@@ -176,7 +174,7 @@ def test_some_prompts_of_a_file_without_answers_are_trained_on(tmp_path):
 
 
 def test_more_votes_and_labels_without_self_instruction(tmp_path):
-    flags = ["--self_instruct", "false", "--num_votes", "12", "--soft_votes", "true", "--num_eval_problems", "0"]
+    flags = ["--self_instruct", "false", "--num_votes", "8", "--soft_votes", "true", "--num_eval_problems", "0"]
     recipe.main([*SHORT, "--output_dir", str(tmp_path), "--num_seeds", "8", "--max_steps", "2", *flags])
     steps = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     steps = [row for row in steps if "serl/vote/share_mean" in row]
@@ -189,7 +187,7 @@ def test_eval_file_is_measured(tmp_path):
     rows = [{"problem": row["prompt"], "answer": row["answer"]} for row in word_problems(12, "recipe tests")]
     file = write_lines(tmp_path / "problems.jsonl", rows)
     flags = ["--output_dir", str(tmp_path / "run"), "--seed_file", file, "--eval_file", file, "--max_steps", "1"]
-    recipe.main([*SHORT, *flags, "--num_eval_problems", "5"])
+    recipe.main([*SHORT, *AS_THEY_ARE, *flags, "--num_eval_problems", "5"])
     assert "before" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
 
 
@@ -202,7 +200,8 @@ def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Probes, "look", scripted)
     flags = ["--collapse_guard", "restore", "--probe_every", "1", "--save_strategy", "steps", "--save_steps", "1"]
-    recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags, "--num_train_epochs", "4"])
+    flags += [*AS_THEY_ARE, "--num_train_epochs", "4", "--eval_every", "0", "--num_eval_problems", "2"]
+    recipe.main([*SHORT, "--output_dir", str(tmp_path / "run"), *flags])
     record = json.loads((tmp_path / "run" / "collapse.json").read_text())
     assert (record["restored"], record["alarms"][0]["step"]) == ("checkpoint-1", 3)
     assert same(weights(tmp_path / "run"), weights(tmp_path / "run" / "checkpoint-1"))
@@ -212,16 +211,8 @@ def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
 def test_other_sets_are_watched(tmp_path):
     rows = [{"problem": f"{i}+3?", "answer": str(i + 3)} for i in range(4)]
     file = write_lines(tmp_path / "sums.jsonl", rows)
-    flags = [
-        "--output_dir",
-        str(tmp_path / "run"),
-        "--eval_every",
-        "0",
-        "--num_train_epochs",
-        "1",
-        "--watched_sets",
-        file,
-    ]
+    flags = ["--output_dir", str(tmp_path / "run"), *AS_THEY_ARE, "--eval_every", "0", "--num_train_epochs", "1"]
+    flags += ["--watched_sets", file]
     recipe.main([*SHORT, *flags])
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert record["watched"]["sums"].keys() == {"before", "after"}
@@ -269,7 +260,11 @@ NINE = "".join(SUMS)
         ),
         ('{"prompt": [{"role": "user", "content": [{"type": "image_url"}]}]}', [], "block of the type 'image_url'"),
         (NINE, ["--eval_strategy", "steps"], "--eval_strategy steps evaluates on an eval_dataset"),
-        (NINE, ["--per_device_train_batch_size", "12", "--generation_batch_size", "40"], "take 24 or 48"),
+        (
+            NINE,
+            ["--num_generations", "8", "--per_device_train_batch_size", "12", "--generation_batch_size", "40"],
+            "take 24 or 48",
+        ),
         (
             NINE,
             ["--model_name_or_path", "no/where", "--use_cpu"],
@@ -289,7 +284,7 @@ NINE = "".join(SUMS)
         (NINE, ["--filters", "os:sep"], "'/' is no object"),
         (
             NINE,
-            ["--num_votes", "4"],
+            ["--num_generations", "8", "--num_votes", "4"],
             "--num_votes 4 is below --num_generations 8",
         ),
         (
@@ -360,15 +355,8 @@ def test_a_dataset_that_cannot_be_loaded_is_named(tmp_path):
 
 
 def test_error_on_the_command_line(tmp_path):
-    command = [
-        sys.executable,
-        "recipes/serl_math.py",
-        "--seed_file",
-        "missing.jsonl",
-        "--output_dir",
-        str(tmp_path / "run"),
-    ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    command = ["recipes/serl_math.py", "--seed_file", "missing.jsonl", "--output_dir", str(tmp_path / "run")]
+    result = warm_python.run(command, tmp_path, cwd=ROOT, env=environment())
     assert result.returncode != 0
     assert result.stderr.strip().splitlines()[-1].startswith("error: There is no file missing.jsonl")
     assert "Traceback" not in result.stderr

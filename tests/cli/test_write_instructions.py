@@ -1,10 +1,7 @@
 """The recipe as a user calls it, with the built-in model."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,10 +9,9 @@ from typing import Any
 import datasets
 import pytest
 
+from launching import in_two
 from serl_trl.cli import write_instructions as recipe
 
-
-ROOT = Path(__file__).parents[2]
 
 SHORT = ["--num_instructions", "8", "--num_generations", "8", "--generation_batch_size", "64", "--num_seeds", "16"]
 
@@ -130,7 +126,6 @@ def test_an_existing_file_is_not_overwritten(tmp_path):
 
 @pytest.mark.multiprocess
 def test_two_processes_share_the_work(tmp_path):
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
     flags = [
         "--output_file",
         str(tmp_path / "rows.jsonl"),
@@ -139,17 +134,14 @@ def test_two_processes_share_the_work(tmp_path):
         "--per_device_train_batch_size",
         "32",
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [*launch, "-m", "serl_trl.cli", "write", *SHORT, *flags]
-    result = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
+    out, err = tmp_path / "out", tmp_path / "err"
+    codes = in_two("-m", "serl_trl.cli", "write", *SHORT, *flags, stdout=out, stderr=err)
+    assert codes == [0, 0], err.read_text()[-2000:]
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
     voted = [row for row in rows if row["votes"]]
     assert sum(row["is_kept"] for row in rows) == 8
     assert all(len(row["votes"]) == 8 for row in voted)
-    assert result.stdout.count("rows in") == 1
+    assert out.read_text().count("rows in") == 1
 
 
 def test_help_explains_every_flag():

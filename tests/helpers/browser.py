@@ -42,7 +42,7 @@ def console_of(browser):
     end = f"the end, at {time.monotonic()}"
     browser.execute_script("console.log(arguments[0])", end)
     told: list[dict] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not any(end in entry["message"] for entry in told):
         assert time.monotonic() < deadline, f"the console is silent: {told}"
         told += browser.get_log("browser")

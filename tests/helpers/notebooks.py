@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 
-def executed(path, folder, timeout=840):
+def executed(path, folder, timeout=2000):
     """The notebook with the outputs of a run in `folder`, by this interpreter; stderr is left out."""
     import nbformat
     from jupyter_client import KernelManager

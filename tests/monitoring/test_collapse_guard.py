@@ -15,6 +15,11 @@ from serl_trl.monitoring.log_callbacks import EvaluationCallback
 from tiny_runs import equal, parameters, seeds, snapshots, trainer
 
 
+# six epochs of a step on two groups, without instructions
+AS_THEY_ARE = {"self_instruct": False, "dataset": seeds(2), "generation_batch_size": 8, "num_train_epochs": 6}
+AS_THEY_ARE |= {"gradient_accumulation_steps": 1, "min_vote_share": 0, "max_vote_share": 1}
+
+
 def alarms(tmp_path):
     return json.loads((tmp_path / "collapse.json").read_text())
 
@@ -37,7 +42,7 @@ def test_it_warns_once_with_evidence_and_trains_on(tmp_path, caplog):
 
 
 def test_it_stops(tmp_path):
-    run, _ = guarded(tmp_path, action="stop")
+    run, _ = guarded(tmp_path, action="stop", **AS_THEY_ARE)
     passed = snapshots(run)
     run.train()
     assert run.state.global_step == 4
@@ -45,7 +50,7 @@ def test_it_stops(tmp_path):
 
 
 def test_it_goes_back_to_the_last_checkpoint_without_a_sign(tmp_path, caplog):
-    run, _ = guarded(tmp_path, action="restore")
+    run, _ = guarded(tmp_path, action="restore", **AS_THEY_ARE)
     passed = snapshots(run)
     with caplog.at_level(logging.WARNING):
         run.train()
@@ -57,9 +62,6 @@ def test_it_goes_back_to_the_last_checkpoint_without_a_sign(tmp_path, caplog):
     run.save_model(str(tmp_path / "final"))
     assert equal(parameters(AutoModelForCausalLM.from_pretrained(tmp_path / "final")), passed[1])
     assert run.state.best_model_checkpoint is None
-
-
-AS_THEY_ARE = {"self_instruct": False, "dataset": seeds(4), "num_train_epochs": 6}  # a step an epoch
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_the_best_model_does_not_take_its_place(tmp_path, limit):
 
 
 def test_without_a_checkpoint_of_then_it_says_so(tmp_path, caplog):
-    run, _ = guarded(tmp_path, changes_at=2, action="restore")
+    run, _ = guarded(tmp_path, changes_at=2, action="restore", **AS_THEY_ARE)
     passed = snapshots(run)
     with caplog.at_level(logging.WARNING):
         run.train()
@@ -131,21 +133,21 @@ def test_without_a_checkpoint_of_then_it_says_so(tmp_path, caplog):
 
 
 def test_watching_changes_nothing(tmp_path):
-    plain = trainer(tmp_path / "plain", **SAVING)
+    plain = trainer(tmp_path / "plain", **SAVING | {"num_train_epochs": 1})
     plain.train()
-    run, _ = guarded(tmp_path / "guarded", changes_at=99)
+    run, _ = guarded(tmp_path / "guarded", changes_at=99, num_train_epochs=1)
     run.train()
     assert equal(parameters(plain.model), parameters(run.model))
     assert not (tmp_path / "guarded" / "collapse.json").exists()
 
 
 def test_a_resumed_run_remembers_its_probes_and_alarms(tmp_path, caplog):
-    whole, guard = guarded(tmp_path / "whole", changes_at=3)
+    whole, guard = guarded(tmp_path / "whole", changes_at=3, **AS_THEY_ARE)
     whole.train()
     expected = [row for row in whole.state.log_history if "serl/probe/frac_abandoned" in row]
     state = guard.probes.state_dict()
     checkpoint = str(tmp_path / "whole" / "checkpoint-4")
-    resumed, guard = guarded(tmp_path / "whole", changes_at=3)
+    resumed, guard = guarded(tmp_path / "whole", changes_at=3, **AS_THEY_ARE)
     caplog.clear()
     resumed.train(resume_from_checkpoint=checkpoint)
     looks = [row for row in resumed.state.log_history if "serl/probe/frac_abandoned" in row]
@@ -200,8 +202,8 @@ def test_what_is_logged_and_when_does_not_matter(tmp_path):
 
 
 def test_a_guard_joins_a_run_that_began_without_one(tmp_path, caplog):
-    trainer(tmp_path, **SAVING | {"max_steps": 2}).train()
-    run, guard = guarded(tmp_path, changes_at=99, max_steps=4)
+    trainer(tmp_path, **SAVING | AS_THEY_ARE | {"max_steps": 2}).train()
+    run, guard = guarded(tmp_path, changes_at=99, **AS_THEY_ARE, max_steps=4)
     with caplog.at_level(logging.WARNING):
         run.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     assert "was written without probes, which begin anew" in caplog.text

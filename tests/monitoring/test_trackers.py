@@ -11,6 +11,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
+pytestmark = pytest.mark.slow  # all trackers in a new interpreter
+
 COLUMNS = {"step", "prompt", "completion", "MajorityVoteReward", "vote_share", "vote_answer", "advantage"}
 
 

@@ -194,7 +194,8 @@ def broken_in_iteration(monkeypatch, run, iteration, num_good):
         if run.train_dataset.iteration != iteration:
             return original(trainer, prompts, seed)
         num_missing = max(num_good - len(run.train_dataset.queue), 0)
-        return original(trainer, prompts, seed)[:num_missing] + [Reply("No.")] * max(len(prompts) - num_missing, 0)
+        good = original(trainer, prompts, seed)[:num_missing] if num_missing else []
+        return good + [Reply("No.")] * (len(prompts) - len(good))
 
     monkeypatch.setattr(serl_trl.rollouts.batch_source, "written_replies", write)
 

@@ -1,11 +1,7 @@
 """Votes in real training steps of the built-in model; each is taken again here, by hand or with the plain vote."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +9,13 @@ import pytest
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
+from launching import in_two
 from serl_trl import MajorityVoteReward, SeRLConfig, SeRLTrainer, extract_answer, is_equivalent, majority_vote
 from serl_trl.laboratory import CHECKPOINT
 from serl_trl.rollouts.group_votes import GroupVotes
 from tiny_runs import SETTINGS, equal, parameters, rollout, seeds, trained, trainer
 
 
-ROOT = Path(__file__).parents[2]
 PROMPTS_ONLY = {"self_instruct": False, "max_steps": 1}
 
 
@@ -109,14 +105,15 @@ def test_every_rollout_samples_anew_and_a_resumed_run_the_same(tmp_path):
 
 
 def test_a_run_with_more_votes_trains_and_repeats(tmp_path):
-    runs = [trained(tmp_path / name, None, MajorityVoteReward(num_votes=9)) for name in "ab"]
+    short = {"num_instructions": 4}  # a step
+    runs = [trained(tmp_path / name, None, MajorityVoteReward(num_votes=9), **short) for name in "ab"]
     assert equal(parameters(runs[0].model), parameters(runs[1].model))
     candidates = logged(runs[0], "serl/gate/num_candidates")  # those that replace others among them
     assert logged(runs[0], "serl/vote/num_further_votes") == [5 * number for number in candidates]
     shares = [instruction.vote_share * 9 for instruction in runs[0].train_dataset.queue if instruction.vote_share]
     assert len(shares) >= sum(candidates) - 1
     assert all(share == pytest.approx(round(share)) for share in shares)
-    assert not equal(parameters(runs[0].model), parameters(trained(tmp_path / "c").model))
+    assert not equal(parameters(runs[0].model), parameters(trained(tmp_path / "c", **short).model))
 
 
 @pytest.mark.parametrize("difficulty_filter", ["rollout", "ahead"])
@@ -220,7 +217,7 @@ def test_no_labels_no_measurement(tmp_path):
 
 def test_labels_change_nothing(tmp_path):
     def run(name, dataset):
-        return parameters(trained(tmp_path / name, dataset, self_instruct=False).model)
+        return parameters(trained(tmp_path / name, dataset, self_instruct=False, max_steps=1).model)
 
     honest = run("honest", seeds())
     assert equal(honest, run("lying", seeds().map(lambda row: {"answer": "-1"})))
@@ -279,15 +276,7 @@ def test_foreign_state(state):
 def two_processes(tmp_path_factory):
     """What both processes saw of a run on prompts and of one on instructions, with three more votes a prompt."""
     folder = tmp_path_factory.mktemp("votes_of_two_processes")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    subprocess.run(
-        [*launch, "tests/scripts/distributed_votes.py", str(folder)],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-        timeout=300,
-    )
+    assert in_two("tests/scripts/distributed_votes.py", folder) == [0, 0]
     return {
         name: [json.loads((folder / f"{name}_rank{rank}.json").read_text()) for rank in range(2)]
         for name in ("prompts", "instructions")

@@ -9,7 +9,6 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import re
 import sys
 from pathlib import Path
@@ -164,7 +163,6 @@ def local_base():
 def recipe():
     """The recipe from the command line's flags: pushed, refused at the start, stopped half-way."""
     serl_math = recipe_of("train")
-    os.sched_getaffinity = lambda process: {0}  # one thread: others are at work, too
     flags = ["--config", str(ROOT / "recipes" / "configs" / "tiny_cpu.yaml"), "--model_name_or_path", "me/base"]
     for name, value in SETTINGS.items():
         flags += [f"--{name}", str(value)] if not name.startswith("save_") else []

@@ -1,11 +1,10 @@
-import sys
 import time
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from launching import launched, records
+from launching import by_accelerate, in_one, in_two, records
 from runs import differences
 from serl_trl import MajorityVoteReward
 from serl_trl.checkpoints.checkpoint_files import defect
@@ -13,23 +12,36 @@ from serl_trl.checkpoints.checkpoint_files import defect
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    return records("distributed_rollout.py", tmp_path_factory.mktemp("two_processes"))
+    folder = tmp_path_factory.mktemp("two_processes")
+    assert in_two("tests/scripts/distributed_rollout.py", folder) == [0, 0]
+    return records(folder)
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """The same by accelerate's own launcher, in new interpreters."""
+    folder = tmp_path_factory.mktemp("launched")
+    by_accelerate("distributed_rollout.py", folder).check_returncode()
+    return records(folder)
 
 
 @pytest.fixture(scope="module")
 def refills(tmp_path_factory):
     """Of one process, and of two: what each process saw, and its parameters before and after."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
-    seen = [*records("distributed_refill.py", one, [sys.executable]), *records("distributed_refill.py", two)]
+    assert in_one("tests/scripts/distributed_refill.py", one) == 0
+    assert in_two("tests/scripts/distributed_refill.py", two) == [0, 0]
+    seen = [*records(one), *records(two)]
     for record, folder, rank in zip(seen, [one, two, two], [0, 0, 1], strict=True):
         record["parameters"] = torch.load(folder / f"rank{rank}.pt")
         record["means"] = torch.load(folder / f"means{rank}.pt")
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
-def test_the_configuration_starts_two_processes(ranks):
-    assert [rank["num_processes"] for rank in ranks] == [2, 2]
+def test_the_configuration_starts_two_processes(launched):
+    assert [rank["num_processes"] for rank in launched] == [2, 2]
 
 
 @pytest.mark.multiprocess
@@ -45,9 +57,10 @@ def test_at_the_end_nothing_holds_the_process_group(ranks):
     assert [rank["is_wrapped"] for rank in ranks] == [False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
-def test_a_sampled_run_repeats_exactly(ranks, tmp_path):
-    assert records("distributed_rollout.py", tmp_path) == ranks
+def test_a_sampled_run_repeats_exactly(ranks, launched):
+    assert launched == ranks
 
 
 @pytest.mark.multiprocess
@@ -134,7 +147,8 @@ def test_padding_is_counted_and_left_out(refills):
 
 @pytest.mark.multiprocess
 def test_both_processes_see_a_collapse_stop_and_go_back(tmp_path):
-    one, two = records("distributed_guard.py", tmp_path)
+    assert in_two("tests/scripts/distributed_guard.py", tmp_path) == [0, 0]
+    one, two = records(tmp_path)
     assert one == two  # whatever each process has logged of the probes, too
     assert (one["step"], [alarm["step"] for alarm in one["alarms"]]) == (4, [4])
     assert [row["step"] for row in one["looks"]] == [1, 2, 3, 4]
@@ -146,7 +160,7 @@ def test_both_processes_see_a_collapse_stop_and_go_back(tmp_path):
 def runs(tmp_path_factory):
     """A run, the same from a checkpoint, and an attempt to save at which the second process fails."""
     folder = tmp_path_factory.mktemp("resumed")
-    records("distributed_resume.py", folder)
+    assert in_two("tests/scripts/distributed_resume.py", folder) == [0, 0]
     return folder
 
 
@@ -182,7 +196,7 @@ def test_where_one_process_cannot_save_none_waits_for_it(runs):
 )
 def test_all_processes_end_with_the_error_of_one(tmp_path, place, failing, error, cause):
     start = time.monotonic()
-    assert launched("distributed_failures.py", tmp_path, place).returncode != 0
+    assert 0 not in in_two("tests/scripts/distributed_failures.py", tmp_path, place)
     assert time.monotonic() - start < 120  # a process that waited for the other would wait for half an hour
     ends = [(tmp_path / f"error{rank}.txt").read_text().splitlines() for rank in range(2)]
     assert ends[failing] == [error, "caused by NoneType"]

@@ -13,6 +13,7 @@ LOSSES = ["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"]
 WITH = [(0, "even"), (1, "hard"), (2, "three"), (3, "easy"), (4, "hard"), (5, "even"), (6, "easy"), (7, "even")]
 WITHOUT = [problem for problem in WITH if problem[1] in ("even", "three")]
 SETTINGS = {
+    "model_init_kwargs": {"num_hidden_layers": 1},  # what it would write is not asked for
     "optim": "sgd",
     "learning_rate": 5e-4,
     "max_grad_norm": 0.0,  # a norm that is off would not show

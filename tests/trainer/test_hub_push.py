@@ -13,6 +13,8 @@ from hub_client_runs import hub_environment
 from hub_server import USER, HubServer, front_matter
 
 
+pytestmark = pytest.mark.slow  # one client's whole day: seven runs, three of them by the recipe
+
 FAILURES = {
     "POST /api/models/me/full/preupload": (503, 1),  # the client tries again
     "POST /api/models/me/adapter/commit": (507, 1),  # the first push of a checkpoint

@@ -14,7 +14,12 @@ NUM_TOKENS = SETTINGS["max_completion_length"]
 BARE = {
     key: SETTINGS[key] for key in SETTINGS if key not in ("num_instructions", "max_instruction_length", "num_few_shot")
 }
-OURS = {"self_instruct": False, "min_vote_share": 0, "max_vote_share": 1}
+BARE["model_init_kwargs"] = {"num_hidden_layers": 1}  # rewards do not read what it writes
+OURS = {"model_init_kwargs": BARE["model_init_kwargs"]} | {
+    "self_instruct": False,
+    "min_vote_share": 0,
+    "max_vote_share": 1,
+}
 OPTIMISER = {"adam_beta2": 0.999, "max_steps": 10}
 
 

@@ -57,9 +57,10 @@ def test_two_runs_with_one_seed_are_the_same(tmp_path):
 
 
 def test_labels_are_not_read(tmp_path):
-    labelled = trained(tmp_path / "labelled", seeds())
-    bare = trained(tmp_path / "bare", seeds().remove_columns("answer"))
-    lying = trained(tmp_path / "lying", seeds().map(lambda row: {"answer": "-1"}))
+    short = {"num_instructions": 4}  # a step
+    labelled = trained(tmp_path / "labelled", seeds(), **short)
+    bare = trained(tmp_path / "bare", seeds().remove_columns("answer"), **short)
+    lying = trained(tmp_path / "lying", seeds().map(lambda row: {"answer": "-1"}), **short)
     assert equal(parameters(labelled.model), parameters(bare.model))
     assert equal(parameters(labelled.model), parameters(lying.model))
 
@@ -207,7 +208,10 @@ class HalfLabelled:
 @pytest.mark.parametrize(
     ("estimator", "weights"),
     [
-        *[(name, [0.0, 1.0]) for name in ("reinforce++_baseline", "rloo", "grpo", "dr_grpo")],
+        *[
+            pytest.param(name, [0.0, 1.0], marks=[] if name == "grpo" else pytest.mark.slow)
+            for name in ("reinforce++_baseline", "rloo", "grpo", "dr_grpo")
+        ],
         ("reinforce++", [0.0, 0.5, 0.5]),
     ],
 )

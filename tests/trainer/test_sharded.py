@@ -13,7 +13,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
-from launching import LAUNCH, ROOT, launched
+from launching import LAUNCH, ROOT, by_accelerate
 from serl_trl.laboratory import CHECKPOINT
 
 
@@ -38,7 +38,8 @@ def runs(tmp_path_factory):
             config = yaml.safe_load((ROOT / "accelerate_configs" / f"{CONFIGS[name]}.yaml").read_text()) | ON_A_CPU
             (folder / "config.yaml").write_text(yaml.safe_dump(config))
             launch = [*LAUNCH[:-1], str(folder / "config.yaml")]
-            launched("distributed_sharded.py", folder, "scripted", "real", "broken", launch=launch).check_returncode()
+            arguments = (folder, "scripted", "real", "broken")
+            by_accelerate("distributed_sharded.py", *arguments, launch=launch).check_returncode()
         return folders[name]
 
     return run

@@ -1,14 +1,14 @@
 """The private names of other libraries are those that are listed, each with a test that is there."""
 
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from transformers import Trainer
 from trl import GRPOTrainer
 
+import warm_python
+from launching import environment
 from serl_trl import SeRLTrainer
 from serl_trl.checkpoints import ResumableGRPOTrainer
 from serl_trl.trainer.trl_seams import GRPO, MEANINGS, SEAMS, TRAINER
@@ -18,9 +18,8 @@ from tiny_runs import trainer
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_list_is_what_the_source_uses():
-    command = [sys.executable, str(ROOT / ".ci" / "private_names.py")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+def test_the_list_is_what_the_source_uses(tmp_path):
+    result = warm_python.run([ROOT / ".ci" / "private_names.py"], tmp_path, cwd=ROOT, env=environment())
     assert result.returncode == 0, result.stdout
     assert f"{len(SEAMS)} private names of other libraries, at most 15." in result.stdout
 

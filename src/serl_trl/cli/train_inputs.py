@@ -22,7 +22,14 @@ from .write_arguments import GenerationArguments
 
 
 def use_cores(num_processes: int) -> None:
-    """Gives PyTorch the cores that this process may use, shared with the others; accelerate's launcher leaves it at 1 thread."""
+    """
+    Gives PyTorch the cores that this process may use, shared with the others.
+
+    Where the user has set OMP_NUM_THREADS, the threads stay as many as it says. In processes that accelerate has started
+    it is the launcher that sets it, to 1, which is not taken for the user's.
+    """
+    if "OMP_NUM_THREADS" in os.environ and "LOCAL_RANK" not in os.environ:
+        return
     # macOS cannot bind processes to cores
     num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, num_cores // num_processes))
