@@ -9,7 +9,7 @@ from peft import LoraConfig
 from trl import GRPOTrainer
 
 import runs
-from launching import records
+from launching import in_two, records
 from serl_trl.trainer import token_logprobs
 from tiny_runs import Alternating, rollout, trainer
 
@@ -188,7 +188,8 @@ def test_a_resumed_run_ends_as_the_run_that_was_not_stopped(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_as_with_trls_pass(tmp_path):
     """What wraps the model for several processes is called once a micro-batch, and reduces the gradient of both passes."""
-    ranks = records("distributed_shared_prompts.py", tmp_path)
+    assert in_two("tests/scripts/distributed_shared_prompts.py", tmp_path) == [0, 0]
+    ranks = records(tmp_path)
     assert len(ranks) == 2
     for rank in ranks:
         assert rank["plain"]["num_by_trl_with_gradient"] > 0
