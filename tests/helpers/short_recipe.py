@@ -19,6 +19,8 @@ SHORT = [
     "8",
     "--num_eval_samples",
     "2",
+    "--num_probes",
+    "4",
     "--eval_every",
     "1",
     "--disable_tqdm",

@@ -209,7 +209,7 @@ class HalfLabelled:
     ("estimator", "weights"),
     [
         *[
-            pytest.param(name, [0.0, 1.0], marks=[] if name == "grpo" else pytest.mark.slow)
+            pytest.param(name, [0.0, 1.0], marks=[pytest.mark.slow] if name != "grpo" else [])
             for name in ("reinforce++_baseline", "rloo", "grpo", "dr_grpo")
         ],
         ("reinforce++", [0.0, 0.5, 0.5]),
