@@ -49,10 +49,10 @@ def smollm2(dtype: torch.dtype) -> PreTrainedModel | None:
 
 
 def smollm2_lora(dtype: torch.dtype) -> Any:
-    """The same with an adapter of rank 16, as it is trained."""
+    """The same with an adapter of rank 16, as it is trained: float32 weights, under autocast in bfloat16."""
     from peft import LoraConfig, get_peft_model
 
-    model = smollm2(dtype)
+    model = smollm2(torch.float32)
     if model is None:
         return None
     return get_peft_model(model, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
@@ -143,7 +143,7 @@ def request(model: Any, prompt_tokens: int, num_prompts: int, group_size: int) -
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "generation_config": config}
 
 
-def measure(model: Any, asked: dict[str, Any], repeats: int, is_float32: bool) -> dict[str, Any]:
+def measure(model: Any, asked: dict[str, Any], repeats: int, dtype: torch.dtype) -> dict[str, Any]:
     """Seconds and peak memory of both ways, by turns, from the same random states."""
     memory = PeakMemory(model.device)
     seconds: dict[str, list[float]] = {"generate": [], "ours": []}
@@ -155,7 +155,8 @@ def measure(model: Any, asked: dict[str, Any], repeats: int, is_float32: bool) -
         for name, way in (("generate", contiguous_head), ("ours", group_generation)):
             torch.manual_seed(repeat)
             memory.start()
-            with torch.no_grad(), way(model):
+            is_mixed = model.dtype != dtype
+            with torch.no_grad(), torch.autocast(model.device.type, dtype, enabled=is_mixed), way(model):
                 start = time.perf_counter()
                 outputs[name] = model.generate(**asked)
                 wait_for(model.device)
@@ -215,7 +216,7 @@ def main() -> None:
         weights = sum(parameter.numel() for parameter in model.parameters())
         for prompt_tokens in options.prompt_tokens:
             asked = request(model, prompt_tokens, options.num_prompts, options.group_size)
-            found = measure(model, asked, options.repeats, dtype == torch.float32)
+            found = measure(model, asked, options.repeats, dtype)
             computed = 2 * weights * (options.num_prompts * prompt_tokens + found["written"])
             mean, most = found["tokens"]
             ratio, least, largest = found["ratio"]
