@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
+    BertConfig,
+    DeepseekV3Config,
+    FalconConfig,
     Gemma3TextConfig,
     GenerationConfig,
     GPT2Config,
@@ -26,6 +30,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from serl_trl.laboratory import CHECKPOINT
 from serl_trl.prompts.generation import GroupGeneration, group_generation
 from serl_trl.prompts.memory_bound import most_rows, row_bytes
 
@@ -213,6 +218,41 @@ def test_a_prompt_is_computed_once_and_ended_rows_leave():
     assert ours == sorted(ours, key=lambda n: (n == 8, n), reverse=True)  # rows only ever leave
 
 
+# Positions that depend on the batch --------------------------------------------------------------------------------------
+
+LONG_ROPE: dict[str, Any] = {
+    "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 20,
+    "short_factor": [1.0] * 4, "long_factor": [3.0] * 4,
+}  # fmt: skip
+DYNAMIC_ROPE: dict[str, Any] = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
+SCALED = {
+    "longrope": Phi3Config(**SIZES, rope_parameters=LONG_ROPE, original_max_position_embeddings=20),
+    "dynamic": LlamaConfig(**{**SIZES, "max_position_embeddings": 20}, rope_parameters=DYNAMIC_ROPE),
+}
+
+
+@pytest.mark.parametrize("kind", SCALED)
+def test_rows_do_not_leave_a_batch_whose_longest_row_scales_their_positions(kind):
+    """Long rows end early, and the short ones go on as they do beside them; Phi-3 computes its cache again at the switch."""
+    asked = padded([list(range(10, 26))] * 2 + [[7, 8, 9]] * 6)
+    config = GenerationConfig(
+        max_new_tokens=40, do_sample=True, top_k=0, eos_token_id=list(range(3, 9)), pad_token_id=0
+    )
+    for seed in range(4):  # models of their own: dynamic scaling remembers how long rows have been
+        expected, next_expected = written(random_model(SCALED[kind]), asked, config, seed)
+        found, next_found = written(random_model(SCALED[kind]), asked, config, seed, group_generation)
+        assert found.tolist() == expected.tolist()
+        assert next_found == next_expected
+
+
+def test_rows_leave_as_long_as_positions_are_not_scaled():
+    model, asked = random_model(SCALED["longrope"]), padded([[7, 8, 9]] * 8)
+    config = GenerationConfig(
+        max_new_tokens=15, do_sample=True, top_k=0, eos_token_id=list(range(3, 20)), pad_token_id=0
+    )
+    assert count_work(model, asked, config, group_generation)[-1] < 8
+
+
 # Numbers of a row's own ------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +305,37 @@ def test_the_estimate_is_what_a_cache_takes():
         size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers) / 2
         sampling = VOCABULARY * (4 + 4 * 3)
         assert row_bytes(model.config, 11, torch.float32) == size + sampling, name
+
+
+LATENT: dict[str, Any] = {
+    "num_key_value_heads": 4, "q_lora_rank": 16, "kv_lora_rank": 12, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4,
+    "v_head_dim": 8, "first_k_dense_replace": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DeepseekV3Config(**{**SIZES, **LATENT}),
+        FalconConfig(vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4),
+    ],
+    ids=["latent attention", "one head of keys"],
+)
+def test_the_estimate_knows_caches_that_are_smaller(config):
+    model = random_model(config)
+    with torch.no_grad():
+        cache = model(torch.ones(1, 11, dtype=torch.long)).past_key_values
+    size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert row_bytes(model.config, 11, torch.float32) == size + VOCABULARY * (4 + 4 * 3)
+
+
+def test_the_estimate_reads_sizes_that_layers_have_of_their_own():
+    transformers = pytest.importorskip("transformers", minversion="5.23")
+    config = transformers.Gemma4TextConfig(
+        **SIZES, head_dim=8, global_head_dim=16, num_kv_shared_layers=0, hidden_size_per_layer_input=0,
+        layer_types=["sliding_attention", "full_attention", "full_attention"], sliding_window=32,
+    )  # fmt: skip
+    assert_same(random_model(config), padded(ASKED), GenerationConfig(**PLAIN, do_sample=True))
 
 
 def test_a_batch_that_would_not_fit_is_written_in_parts(monkeypatch, caplog):
@@ -385,6 +456,37 @@ def test_what_cannot_be_shared_is_left_to_generate_and_said_once(said, further, 
             assert one.tolist() == other.tolist()
     (message,) = said()
     assert reason in message
+
+
+def test_a_model_that_fills_no_cache(said):
+    model = random_model(BertConfig(**{**SIZES, "eos_token_id": None}, is_decoder=False))
+    assert_same(model, padded(ASKED), GenerationConfig(**PLAIN, do_sample=True))
+    assert "BertLMHeadModel fills no cache" in said()[0]
+
+
+def test_activated_lora_looks_for_its_beginning_in_each_row(said):
+    lora = LoraConfig(
+        task_type="CAUSAL_LM", target_modules=["q_proj"], alora_invocation_tokens=[6, 7], init_lora_weights=False
+    )
+    model = get_peft_model(random_model(CONFIGS["llama"]), lora).eval()
+    model.generation_config = GenerationConfig()  # type: ignore[assignment]
+    assert_same(model, padded(ASKED), GenerationConfig(**PLAIN, do_sample=True))
+    assert "activated LoRA" in said()[0]
+
+
+def test_stop_strings_are_left_to_generate_which_needs_a_tokenizer(said):
+    model, asked = model_of("llama"), padded(ASKED)
+    tokenizer = AutoTokenizer.from_pretrained(str(CHECKPOINT))
+    config = GenerationConfig(
+        **PLAIN, do_sample=True, stop_strings=tokenizer.batch_decode([[i] for i in range(40, 50)])
+    )
+    torch.manual_seed(0)
+    expected = model.generate(**asked, generation_config=config, tokenizer=tokenizer)
+    torch.manual_seed(0)
+    with group_generation(model):
+        found = model.generate(**asked, generation_config=config, tokenizer=tokenizer)
+    assert found.tolist() == expected.tolist()
+    assert "tokenizer" in said()[0]
 
 
 def test_models_without_keys_and_values(said):

@@ -1,5 +1,6 @@
 """What the policy is asked: prompts out of files and datasets, templates; prompts -> tokens, and how text is drawn and ends."""
 
+from .batch_positions import depend_on_batch
 from .decoding import Decoding, Generated, Sampling, end_tokens, writing
 from .generation import group_generation
 from .length_batches import batches_by_length
@@ -15,6 +16,7 @@ __all__ = [
     "PromptTemplate",
     "Sampling",
     "batches_by_length",
+    "depend_on_batch",
     "end_tokens",
     "group_generation",
     "instruction_text",

@@ -12,6 +12,7 @@ from torch.nn import DataParallel, Module
 from torch.nn.functional import pad
 from trl.models.utils import disable_gradient_checkpointing
 
+from ..prompts import depend_on_batch
 from .dropout_check import Dropouts
 from .prompt_cache import PromptCache, Rows, causal_model, positions, reason_not_to_share
 from .prompt_groups import gather_groups
@@ -104,10 +105,13 @@ class TokenLogprobs:
         has_other_inputs = any(value is not None for value in others.values())
         reason = "the batch has other inputs than texts" if has_other_inputs else None
         reason = reason or self.reason_for_trls(model, has_gradient)
+        bare = trainer.accelerator.unwrap_model(model)
+        if reason is None and depend_on_batch(causal_model(bare).config, rows.ids.size(1)):
+            reason = "its positions are scaled by the longest row of a batch"
         if reason is not None:
             self._say(reason, has_gradient)
             return by_trl()
-        bare, is_shared = trainer.accelerator.unwrap_model(model), self._is_shared(rows)
+        is_shared = self._is_shared(rows)
         if has_gradient:
             if not is_shared or not self._is_alike(bare, rows, plain):
                 return by_trl()
