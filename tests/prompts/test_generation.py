@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     BertConfig,
     DeepseekV3Config,
@@ -33,13 +32,9 @@ from transformers import (
 from serl_trl.laboratory import CHECKPOINT
 from serl_trl.prompts.generation import GroupGeneration, group_generation
 from serl_trl.prompts.memory_bound import most_rows, row_bytes
+from written_tokens import SIZES, VOCABULARY, assert_same, count_work, padded, random_model, written
 
 
-VOCABULARY = 97
-SIZES: dict[str, Any] = {
-    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
 WINDOW: dict[str, Any] = {"sliding_window": 6}
 CONFIGS = {
     "llama": LlamaConfig(**SIZES),
@@ -57,43 +52,9 @@ CONFIGS = {
 }
 
 
-def random_model(config: Any) -> Any:
-    """Weights that are large enough for its tokens to depend on what stands before."""
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(3)
-    model.generation_config = GenerationConfig()
-    return model
-
-
 @functools.cache
 def model_of(name):
     return random_model(CONFIGS[name])
-
-
-def padded(prompts):
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return {"input_ids": ids, "attention_mask": mask}
-
-
-def written(model, asked, config, seed, way=None):
-    """What a way of generation writes, and the random number that comes next."""
-    torch.manual_seed(seed)
-    with way(model) if way else torch.no_grad():
-        tokens = model.generate(**asked, generation_config=config)
-    return tokens, torch.rand(1)
-
-
-def assert_same(model: Any, asked: Any, config: GenerationConfig, seed: int = 0, way: Any = group_generation) -> None:
-    expected, next_expected = written(model, asked, config, seed)
-    found, next_found = written(model, asked, config, seed, way)
-    assert found.tolist() == expected.tolist()
-    assert next_found == next_expected
 
 
 @st.composite
@@ -192,19 +153,6 @@ def test_bfloat16_agrees_to_rounding():
     assert num_compared > 100
 
 
-def count_work(model, asked, config, way=None):
-    """Tokens that a model is given in all of its forward passes."""
-    counted = []
-    hook = model.model.register_forward_pre_hook(
-        lambda _, __, kwargs: counted.append(kwargs["input_ids"].numel()), with_kwargs=True
-    )
-    try:
-        written(model, asked, config, 0, way)
-    finally:
-        hook.remove()
-    return counted
-
-
 def test_a_prompt_is_computed_once_and_ended_rows_leave():
     model, asked = model_of("llama"), padded([[5, 6, 7, 8]] * 8 + [[9, 10, 11, 12]] * 8)
     config = GenerationConfig(max_new_tokens=60, do_sample=True, eos_token_id=list(range(2, 14)), pad_token_id=0)
@@ -216,41 +164,6 @@ def test_a_prompt_is_computed_once_and_ended_rows_leave():
     assert ours[1] == 16
     assert ours[-1] <= 4
     assert ours == sorted(ours, key=lambda n: (n == 8, n), reverse=True)  # rows only ever leave
-
-
-# Positions that depend on the batch --------------------------------------------------------------------------------------
-
-LONG_ROPE: dict[str, Any] = {
-    "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 20,
-    "short_factor": [1.0] * 4, "long_factor": [3.0] * 4,
-}  # fmt: skip
-DYNAMIC_ROPE: dict[str, Any] = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
-SCALED = {
-    "longrope": Phi3Config(**SIZES, rope_parameters=LONG_ROPE, original_max_position_embeddings=20),
-    "dynamic": LlamaConfig(**{**SIZES, "max_position_embeddings": 20}, rope_parameters=DYNAMIC_ROPE),
-}
-
-
-@pytest.mark.parametrize("kind", SCALED)
-def test_rows_do_not_leave_a_batch_whose_longest_row_scales_their_positions(kind):
-    """Long rows end early, and the short ones go on as they do beside them; Phi-3 computes its cache again at the switch."""
-    asked = padded([list(range(10, 26))] * 2 + [[7, 8, 9]] * 6)
-    config = GenerationConfig(
-        max_new_tokens=40, do_sample=True, top_k=0, eos_token_id=list(range(3, 9)), pad_token_id=0
-    )
-    for seed in range(4):  # models of their own: dynamic scaling remembers how long rows have been
-        expected, next_expected = written(random_model(SCALED[kind]), asked, config, seed)
-        found, next_found = written(random_model(SCALED[kind]), asked, config, seed, group_generation)
-        assert found.tolist() == expected.tolist()
-        assert next_found == next_expected
-
-
-def test_rows_leave_as_long_as_positions_are_not_scaled():
-    model, asked = random_model(SCALED["longrope"]), padded([[7, 8, 9]] * 8)
-    config = GenerationConfig(
-        max_new_tokens=15, do_sample=True, top_k=0, eos_token_id=list(range(3, 20)), pad_token_id=0
-    )
-    assert count_work(model, asked, config, group_generation)[-1] < 8
 
 
 # Numbers of a row's own ------------------------------------------------------------------------------------------------
@@ -303,7 +216,7 @@ def test_the_estimate_is_what_a_cache_takes():
         with torch.no_grad():
             cache = model(torch.ones(2, 11, dtype=torch.long)).past_key_values
         size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers) / 2
-        sampling = VOCABULARY * (4 + 4 * 3)
+        sampling = VOCABULARY * (4 + 4 * 6)
         assert row_bytes(model.config, 11, torch.float32) == size + sampling, name
 
 
@@ -326,7 +239,7 @@ def test_the_estimate_knows_caches_that_are_smaller(config):
     with torch.no_grad():
         cache = model(torch.ones(1, 11, dtype=torch.long)).past_key_values
     size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    assert row_bytes(model.config, 11, torch.float32) == size + VOCABULARY * (4 + 4 * 3)
+    assert row_bytes(model.config, 11, torch.float32) == size + VOCABULARY * (4 + 4 * 6)
 
 
 def test_the_estimate_reads_sizes_that_layers_have_of_their_own():

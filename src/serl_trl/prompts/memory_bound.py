@@ -11,7 +11,8 @@ from transformers import PretrainedConfig
 USED_SHARE = (
     0.8  # of the memory that is free; the rest is for activations and what an allocator loses between its blocks
 )
-SAMPLING_COPIES = 3  # float32 copies of the last position's logits while a token is drawn
+# Sizes of the last position's float32 logits that drawing a token takes: measured are 3.1, and 5.6 with top-p, which sorts
+SAMPLING_COPIES = 6
 
 
 def row_bytes(config: PretrainedConfig, num_tokens: int, dtype: torch.dtype) -> int:

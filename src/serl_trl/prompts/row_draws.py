@@ -64,7 +64,7 @@ def drawn_tokens(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.T
 
     ```
     """
-    sums = probabilities.cumsum(dim=-1, dtype=torch.float64)
+    sums = probabilities.to(torch.float64, copy=True).cumsum_(dim=-1)  # in place, for a vocabulary may be large
     total = sums[:, -1:]
     below = torch.minimum(uniforms.to(total)[:, None] * total, total.nextafter(torch.zeros_like(total)))
     return torch.searchsorted(sums, below, right=True).squeeze(1)
