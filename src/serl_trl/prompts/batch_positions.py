@@ -9,8 +9,10 @@ def depend_on_batch(config: PretrainedConfig, num_tokens: int) -> bool:
     """
     Whether what a model makes of a row may depend on the longest row of its batch.
 
-    Two kinds of rotary positions are scaled by it, once it passes the length of pretraining: `longrope` (Phi-3.5, Phi-4-mini)
-    and `dynamic`. Rows must not leave such a batch, and its prompts must not be read apart from its completions.
+    Two kinds of rotary positions are scaled by it, once it passes the length of pretraining: `longrope` (Phi-3.5,
+    Phi-4-mini) and `dynamic`. Rows must not leave such a batch, nor may its prompts be read before its completions.
+
+    Source: `dynamic_rope_update` of Transformers, which takes the highest position of a batch.
 
     Args:
         config ([`~transformers.PretrainedConfig`]): Of the model.

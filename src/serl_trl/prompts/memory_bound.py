@@ -11,7 +11,7 @@ from transformers import PretrainedConfig
 USED_SHARE = (
     0.8  # of the memory that is free; the rest is for activations and what an allocator loses between its blocks
 )
-# Sizes of the last position's float32 logits that drawing a token takes: measured are 3.1, and 5.6 with top-p, which sorts
+# Times the last position's float32 logits that drawing a token takes: measured are 3.1, and 5.6 with top-p
 SAMPLING_COPIES = 6
 
 

@@ -41,7 +41,7 @@ def _shares(module: Module) -> Iterator[float]:
     """
     How strong a module's own random numbers are.
 
-    PyTorch's dropout has `p`, Transformers' attention a number of a name with dropout, routers of experts one with jitter.
+    PyTorch's dropout has `p`, Transformers' attention a number of a name with dropout, routers one with jitter.
     """
     is_dropout = "Dropout" in type(module).__name__
     for name, value in vars(module).items():
