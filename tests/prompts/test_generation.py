@@ -11,7 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import (
-    AutoModelForCausalLM,
+    AutoTokenizer,
+    BertConfig,
+    DeepseekV3Config,
+    FalconConfig,
     Gemma3TextConfig,
     GenerationConfig,
     GPT2Config,
@@ -26,15 +29,12 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from serl_trl.laboratory import CHECKPOINT
 from serl_trl.prompts.generation import GroupGeneration, group_generation
 from serl_trl.prompts.memory_bound import most_rows, row_bytes
+from written_tokens import SIZES, VOCABULARY, assert_same, count_work, padded, random_model, written
 
 
-VOCABULARY = 97
-SIZES: dict[str, Any] = {
-    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
 WINDOW: dict[str, Any] = {"sliding_window": 6}
 CONFIGS = {
     "llama": LlamaConfig(**SIZES),
@@ -52,43 +52,9 @@ CONFIGS = {
 }
 
 
-def random_model(config: Any) -> Any:
-    """Weights that are large enough for its tokens to depend on what stands before."""
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(3)
-    model.generation_config = GenerationConfig()
-    return model
-
-
 @functools.cache
 def model_of(name):
     return random_model(CONFIGS[name])
-
-
-def padded(prompts):
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return {"input_ids": ids, "attention_mask": mask}
-
-
-def written(model, asked, config, seed, way=None):
-    """What a way of generation writes, and the random number that comes next."""
-    torch.manual_seed(seed)
-    with way(model) if way else torch.no_grad():
-        tokens = model.generate(**asked, generation_config=config)
-    return tokens, torch.rand(1)
-
-
-def assert_same(model: Any, asked: Any, config: GenerationConfig, seed: int = 0, way: Any = group_generation) -> None:
-    expected, next_expected = written(model, asked, config, seed)
-    found, next_found = written(model, asked, config, seed, way)
-    assert found.tolist() == expected.tolist()
-    assert next_found == next_expected
 
 
 @st.composite
@@ -185,19 +151,6 @@ def test_bfloat16_agrees_to_rounding():
     assert num_compared > 100
 
 
-def count_work(model, asked, config, way=None):
-    """Tokens that a model is given in all of its forward passes."""
-    counted = []
-    hook = model.model.register_forward_pre_hook(
-        lambda _, __, kwargs: counted.append(kwargs["input_ids"].numel()), with_kwargs=True
-    )
-    try:
-        written(model, asked, config, 0, way)
-    finally:
-        hook.remove()
-    return counted
-
-
 def test_a_prompt_is_computed_once_and_ended_rows_leave():
     model, asked = model_of("llama"), padded([[5, 6, 7, 8]] * 8 + [[9, 10, 11, 12]] * 8)
     config = GenerationConfig(max_new_tokens=60, do_sample=True, eos_token_id=list(range(2, 14)), pad_token_id=0)
@@ -261,8 +214,39 @@ def test_the_estimate_is_what_a_cache_takes():
         with torch.no_grad():
             cache = model(torch.ones(2, 11, dtype=torch.long)).past_key_values
         size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers) / 2
-        sampling = VOCABULARY * (4 + 4 * 3)
+        sampling = VOCABULARY * (4 + 4 * 6)
         assert row_bytes(model.config, 11, torch.float32) == size + sampling, name
+
+
+LATENT: dict[str, Any] = {
+    "num_key_value_heads": 4, "q_lora_rank": 16, "kv_lora_rank": 12, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4,
+    "v_head_dim": 8, "first_k_dense_replace": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DeepseekV3Config(**{**SIZES, **LATENT}),
+        FalconConfig(vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4),
+    ],
+    ids=["latent attention", "one head of keys"],
+)
+def test_the_estimate_knows_caches_that_are_smaller(config):
+    model = random_model(config)
+    with torch.no_grad():
+        cache = model(torch.ones(1, 11, dtype=torch.long)).past_key_values
+    size = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert row_bytes(model.config, 11, torch.float32) == size + VOCABULARY * (4 + 4 * 6)
+
+
+def test_the_estimate_reads_sizes_that_layers_have_of_their_own():
+    transformers = pytest.importorskip("transformers", minversion="5.23")
+    config = transformers.Gemma4TextConfig(
+        **SIZES, head_dim=8, global_head_dim=16, num_kv_shared_layers=0, hidden_size_per_layer_input=0,
+        layer_types=["sliding_attention", "full_attention", "full_attention"], sliding_window=32,
+    )  # fmt: skip
+    assert_same(random_model(config), padded(ASKED), GenerationConfig(**PLAIN, do_sample=True))
 
 
 def test_a_batch_that_would_not_fit_is_written_in_parts(monkeypatch, caplog):
@@ -383,6 +367,37 @@ def test_what_cannot_be_shared_is_left_to_generate_and_said_once(said, further, 
             assert one.tolist() == other.tolist()
     (message,) = said()
     assert reason in message
+
+
+def test_a_model_that_fills_no_cache(said):
+    model = random_model(BertConfig(**{**SIZES, "eos_token_id": None}, is_decoder=False))
+    assert_same(model, padded(ASKED), GenerationConfig(**PLAIN, do_sample=True))
+    assert "BertLMHeadModel fills no cache" in said()[0]
+
+
+def test_activated_lora_looks_for_its_beginning_in_each_row(said):
+    lora = LoraConfig(
+        task_type="CAUSAL_LM", target_modules=["q_proj"], alora_invocation_tokens=[6, 7], init_lora_weights=False
+    )
+    model = get_peft_model(random_model(CONFIGS["llama"]), lora).eval()
+    model.generation_config = GenerationConfig()  # type: ignore[assignment]
+    assert_same(model, padded(ASKED), GenerationConfig(**PLAIN, do_sample=True))
+    assert "activated LoRA" in said()[0]
+
+
+def test_stop_strings_are_left_to_generate_which_needs_a_tokenizer(said):
+    model, asked = model_of("llama"), padded(ASKED)
+    tokenizer = AutoTokenizer.from_pretrained(str(CHECKPOINT))
+    config = GenerationConfig(
+        **PLAIN, do_sample=True, stop_strings=tokenizer.batch_decode([[i] for i in range(40, 50)])
+    )
+    torch.manual_seed(0)
+    expected = model.generate(**asked, generation_config=config, tokenizer=tokenizer)
+    torch.manual_seed(0)
+    with group_generation(model):
+        found = model.generate(**asked, generation_config=config, tokenizer=tokenizer)
+    assert found.tolist() == expected.tolist()
+    assert "tokenizer" in said()[0]
 
 
 def test_models_without_keys_and_values(said):

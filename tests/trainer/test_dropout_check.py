@@ -19,6 +19,8 @@ def adapted(architecture, **changes):
         ("gpt2", {}, False),
         ("gpt2", {"attn_pdrop": 0.1}, True),
         ("phi3", {"resid_pdrop": 0.1}, True),
+        ("mixtral", {"num_local_experts": 4}, False),
+        ("mixtral", {"num_local_experts": 4, "router_jitter_noise": 0.1}, True),
     ],
 )
 def test_dropout_is_found_wherever_it_is_and_is_active_in_train_mode(architecture, changes, is_active):

@@ -89,6 +89,46 @@ def test_prompts_longer_than_a_window_are_read_through_it():
         torch.testing.assert_close(scored(scorer.ours, batch)[0], expected[0], **CLOSE)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        (
+            "phi3",
+            {
+                "original_max_position_embeddings": 20,
+                "rope_parameters": {
+                    "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 20,
+                    "short_factor": [1.0] * 4, "long_factor": [9.0] * 4,
+                },
+            },
+        ),
+        (
+            "llama",
+            {
+                "max_position_embeddings": 20,
+                "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 9.0},
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_positions_that_the_longest_row_scales_leave_long_batches_to_trl(architecture, changes):
+    torch.manual_seed(0)
+    scorer = Scorer(tiny_model(architecture, **changes))
+    short = tiny_batch(torch.Generator().manual_seed(0), max_prompt=8, max_completion=5)
+    long = tiny_batch(torch.Generator().manual_seed(1), max_prompt=18, max_completion=12)
+    for batch, num_by_trl in ((short, 1), (long, 2)):  # of the short one it is the check of the model
+        found = scored(scorer.ours, batch)[0]
+        assert scorer.num_by_trl == num_by_trl
+        torch.testing.assert_close(found, expected_of(scorer, batch), **CLOSE)
+
+
+def expected_of(scorer, batch):
+    """TRL's log-probabilities, not counted."""
+    expected = scored(scorer.theirs, batch)[0]
+    scorer.num_by_trl -= 1
+    return expected
+
+
 def test_each_prompt_is_computed_once(batch):
     model = tiny_model("llama")
     scorer = Scorer(model)

@@ -94,7 +94,8 @@ def evaluate(
 
     The work is shared out in batches among the processes, all of which get the whole report. A completion's random numbers come
     from the seed, the problem's position and the sample's: what is drawn depends neither on batches and processes, nor on how
-    many other problems and samples there are, nor on where a run was interrupted.
+    many other problems and samples there are, nor on where a run was interrupted. Beyond the length of their pretraining,
+    models with `longrope` or `dynamic` rotary positions are an exception: a row is scaled by the longest beside it.
 
     Args:
         engine (`Engine`):

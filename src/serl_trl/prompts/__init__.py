@@ -1,5 +1,6 @@
 """What the policy is asked: prompts out of files and datasets, templates; prompts -> tokens, and how text is drawn and ends."""
 
+from .batch_positions import depend_on_batch
 from .decoding import Decoding, Generated, Sampling, end_tokens, writing
 from .equal_rows import first_come
 from .generation import group_generation
@@ -16,6 +17,7 @@ __all__ = [
     "PromptTemplate",
     "Sampling",
     "batches_by_length",
+    "depend_on_batch",
     "end_tokens",
     "first_come",
     "group_generation",

@@ -158,7 +158,7 @@ def _contiguous_input(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[A
 def _why_not(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """Why a request has to be left to `generate`, as far as that is known before it is prepared."""
     config = kwargs.get("generation_config") or GenerationConfig()
-    if args or kwargs.keys() - {"tokenizer"} != {"input_ids", "attention_mask", "generation_config"}:
+    if args or kwargs.keys() != {"input_ids", "attention_mask", "generation_config"}:
         return f"generate is called with {', '.join(sorted(kwargs)) or 'positional arguments'}"
     if not config.max_new_tokens or (config.num_return_sequences or 1) > 1:
         return "max_new_tokens is not set, or num_return_sequences is"
@@ -166,6 +166,10 @@ def _why_not(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str |
         return "parameters are sharded"
     if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
         return "parameters are sharded"
+    if any(
+        getattr(adapter, "alora_invocation_tokens", None) for adapter in getattr(model, "peft_config", {}).values()
+    ):
+        return "where the adapter begins is found in each row beforehand (activated LoRA)"
     if model.device.type != "cpu" and "grouped_mm" in _experts(model):
         return "Transformers has a way of its own to decode with experts on this device"
     return None

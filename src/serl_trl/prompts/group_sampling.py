@@ -15,6 +15,7 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, St
 from transformers.generation import logits_process, stopping_criteria
 from transformers.modeling_utils import PreTrainedModel
 
+from .batch_positions import depend_on_batch
 from .equal_rows import first_come
 from .growing_cache import is_selectable, spread
 from .row_draws import drawn_tokens
@@ -49,13 +50,12 @@ _ROW_PROCESSORS = (
 _ROW_CRITERIA = (
     stopping_criteria.MaxLengthCriteria,
     stopping_criteria.EosTokenCriteria,
-    stopping_criteria.StopStringCriteria,
 )
 _KNOWN_INPUTS = {"attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"}
 
 
 class NotShareableError(Exception):
-    """A request that [`sample_groups`] cannot serve; nothing has been computed or drawn."""
+    """A request that [`sample_groups`] cannot serve; nothing has been drawn."""
 
 
 @torch.no_grad()
@@ -66,7 +66,6 @@ def sample_groups(
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     uniforms: torch.Tensor | None = None,
-    tokenizer: object = None,
     **model_kwargs: Any,
 ) -> torch.Tensor:
     """
@@ -80,7 +79,6 @@ def sample_groups(
             Numbers in [0, 1), on the CPU: token t of row b is where the cumulated probability passes `uniforms[b, t]`. The
             draw of a row is then its own, whatever rows are beside it. Without them numbers come from the random state, as
             many and in the same order as in `generate`.
-        tokenizer: Taken so that `generate` can make criteria for stop strings of it.
         **model_kwargs: As `generate` has prepared them.
 
     Returns:
@@ -97,21 +95,22 @@ def sample_groups(
     batch = _Batch(input_ids, mask, positions, logits_processor, model_kwargs)
     batch.select(first)
     scores = batch.scores(model, is_first=True)[prompt_of]  # (B, V)
+    if not is_selectable(batch.cache):
+        raise NotShareableError(f"{type(model).__name__} fills no cache")
     batch.select(prompt_of)
-    spread(batch.cache, prompt_of)
+    batch.prompt_of = prompt_of
 
     longest = stopping_criteria.max_length or generation_config.max_length or 0
     writer = _Writer(input_ids, longest, pad_token(generation_config), has_ends)
     draws = _Draws(len(input_ids), generation_config.do_sample, uniforms)
+    may_leave = has_ends and not depend_on_batch(model.config, longest)
     while True:
         writer.write(draws.tokens(scores, writer.rows))
         num_going_on = writer.end(stopping_criteria)
         if num_going_on == 0:
             return writer.written()
-        if has_ends and num_going_on < KEPT_SHARE * len(writer.rows):
-            going_on = writer.drop_ended()
-            batch.select(going_on)
-            batch.cache.batch_select_indices(going_on)
+        if may_leave and num_going_on < KEPT_SHARE * len(writer.rows):
+            batch.keep(writer.drop_ended())
         batch.ids = writer.ids()
         scores = batch.scores(model)
 
@@ -156,9 +155,10 @@ class _Batch:
 
     ids: torch.Tensor  # (n, L): prompts and what is written so far
     mask: torch.Tensor | None  # (n, L), or None where there is no padding
-    positions: torch.Tensor | None  # (n, L) of the prompts, then (n, 1) of the last token
+    positions: torch.Tensor | None  # (n, L), all: Phi-3 computes its cache again where positions change their scale
     processors: LogitsProcessorList
     kwargs: dict[str, Any]
+    prompt_of: torch.Tensor | None = None  # (n,) rows of the cache, as long as it has a row for each prompt
 
     @property
     def cache(self) -> DynamicCache:
@@ -166,18 +166,29 @@ class _Batch:
 
     def scores(self, model: PreTrainedModel, is_first: bool = False) -> torch.Tensor:
         """What the next token is drawn by, (n, V) in float32."""
+        if self.prompt_of is not None:  # only now: all rows may have ended at their first token
+            spread(self.cache, self.prompt_of)
+            self.prompt_of = None
         kwargs = self.kwargs | {"attention_mask": self.mask, "position_ids": self.positions}
         inputs = model.prepare_inputs_for_generation(  # type: ignore[operator]
             self.ids, next_sequence_length=None if is_first else 1, is_first_iteration=is_first, **kwargs
         )
         outputs = model(**inputs, return_dict=True)
-        self.kwargs = self.kwargs | {"past_key_values": outputs.past_key_values}
+        self.kwargs = self.kwargs | {"past_key_values": outputs.get("past_key_values")}
         if self.positions is not None:
-            self.positions = self.positions[..., -1:] + 1
+            self.positions = torch.cat([self.positions, self.positions[:, -1:] + 1], dim=1)
         if self.mask is not None:
             self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
         logits = outputs.logits[:, -1].to(copy=True, dtype=torch.float32)
         return self.processors(self.ids, logits)  # type: ignore[arg-type]
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Has all other rows leave, also the cache."""
+        self.select(rows)
+        if self.prompt_of is not None:
+            self.prompt_of = self.prompt_of[rows]
+        else:
+            self.cache.batch_select_indices(rows)
 
     def select(self, rows: torch.Tensor) -> None:
         """Has the batch hold some of its rows, in an order of one's own; the cache apart."""

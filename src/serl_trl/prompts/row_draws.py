@@ -65,7 +65,7 @@ def drawn_tokens(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.T
     ```
     """
     dtype = torch.float32 if probabilities.device.type == "mps" else torch.float64  # which MPS does not have
-    sums = probabilities.cumsum(dim=-1, dtype=dtype)
+    sums = probabilities.to(dtype, copy=True).cumsum_(dim=-1)  # in place, for a vocabulary may be large
     total = sums[:, -1:]
     below = torch.minimum(uniforms.to(total)[:, None] * total, total.nextafter(torch.zeros_like(total)))
     return torch.searchsorted(sums, below, right=True).squeeze(1)

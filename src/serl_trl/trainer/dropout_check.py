@@ -38,8 +38,13 @@ def _with_adapted(module: Module, adapted: BaseTunerLayer | None) -> Iterator[tu
 
 
 def _shares(module: Module) -> Iterator[float]:
-    """What a module's own dropout leaves out: PyTorch's has `p`, Transformers' attention a number of a name with dropout."""
+    """
+    How strong a module's own random numbers are.
+
+    PyTorch's dropout has `p`, Transformers' attention a number of a name with dropout, routers one with jitter.
+    """
     is_dropout = "Dropout" in type(module).__name__
     for name, value in vars(module).items():
-        if isinstance(value, int | float) and ("dropout" in name or (is_dropout and name in ("p", "drop_prob"))):
+        is_random = "dropout" in name or "jitter" in name or (is_dropout and name in ("p", "drop_prob"))
+        if isinstance(value, int | float) and is_random:
             yield value

@@ -12,6 +12,7 @@ from torch.nn import DataParallel, Module
 from torch.nn.functional import pad
 from trl.models.utils import disable_gradient_checkpointing
 
+from ..prompts import depend_on_batch
 from .dropout_check import Dropouts
 from .prompt_cache import PromptCache, Rows, causal_model, positions, reason_not_to_share
 from .prompt_groups import gather_groups
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from .serl_trainer import SeRLTrainer
 
 
-MIN_ROWS_PER_PROMPT = 2  # with fewer, two forward passes cost more than they save
+MIN_SAVED = 0.1  # of the tokens of a batch; with less, two forward passes cost more than they save
 PROMPTS_OF_A_BATCH = 1 / 8  # prompts whose keys and values are held at once, as a share of a micro-batch's rows
 # Most that log-probabilities of a model's first shared batch may differ from TRL's, in the mean over tokens. Rounding makes
 # 1e-6 of it in float32 and 1e-2 in bfloat16; prompts that are left out or misplaced make 1e-1 and more of it.
 MAX_DIFFERENCE, MAX_DIFFERENCE_NARROW = 1e-3, 0.1
+
+AUXILIARY_LOSS = "the auxiliary loss of the mixture of experts is over all tokens of the batch"
 
 Scored: TypeAlias = tuple[Tensor, Tensor | None, Tensor | None]  # log-probabilities, entropies, auxiliary loss
 
@@ -103,11 +106,16 @@ class TokenLogprobs:
             return by_trl()
         has_other_inputs = any(value is not None for value in others.values())
         reason = "the batch has other inputs than texts" if has_other_inputs else None
+        if compute_aux_loss:
+            reason = AUXILIARY_LOSS
         reason = reason or self.reason_for_trls(model, has_gradient)
+        bare = trainer.accelerator.unwrap_model(model)
+        if reason is None and depend_on_batch(causal_model(bare).config, rows.ids.size(1)):
+            reason = "its positions are scaled by the longest row of a batch"
         if reason is not None:
             self._say(reason, has_gradient)
             return by_trl()
-        bare, is_shared = trainer.accelerator.unwrap_model(model), self._is_shared(rows)
+        is_shared = self._is_shared(rows)
         if has_gradient:
             if not is_shared or not self._is_alike(bare, rows, plain):
                 return by_trl()
@@ -142,7 +150,7 @@ class TokenLogprobs:
         bare = trainer.accelerator.unwrap_model(model)
         config = causal_model(bare).config.get_text_config(decoder=True)
         if (has_gradient and trainer.aux_loss_enabled) or getattr(config, "output_router_logits", False):
-            return "the auxiliary loss of the mixture of experts is over all tokens of the batch"
+            return AUXILIARY_LOSS
         if has_gradient and bare not in self._checkpointing:
             checkpointing = (getattr(module, "gradient_checkpointing", False) for module in bare.modules())
             self._checkpointing[bare] = any(checkpointing)
@@ -182,7 +190,9 @@ class TokenLogprobs:
     def _is_shared(self, rows: Rows) -> bool:
         """Whether enough rows share a prompt, and all prompts have a token to keep and one to read completions after."""
         is_left_padded = bool(rows.mask[:, rows.end_of_prompts - 1].all())
-        is_worth_it = len(rows) >= MIN_ROWS_PER_PROMPT * len(rows.prompts[1])
+        num_tokens = int((rows.prompt_lengths + rows.completion_lengths).sum())
+        num_saved = int(rows.prompt_lengths.sum() - rows.prompt_lengths[rows.prompts[1]].sum())
+        is_worth_it = num_saved >= MIN_SAVED * num_tokens
         return is_left_padded and is_worth_it and int(rows.prompt_lengths.min()) > 1
 
     @torch.no_grad()

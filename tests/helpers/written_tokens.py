@@ -1,0 +1,62 @@
+"""Random models, prompts for them, and what `generate` and group generation write."""
+
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from serl_trl.prompts.generation import group_generation
+
+
+VOCABULARY = 97
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+
+
+def random_model(config: Any) -> Any:
+    """Weights that are large enough for its tokens to depend on what stands before."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(3)
+    model.generation_config = GenerationConfig()
+    return model
+
+
+def padded(prompts):
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def written(model, asked, config, seed, way=None):
+    """What a way of generation writes, and the random number that comes next."""
+    torch.manual_seed(seed)
+    with way(model) if way else torch.no_grad():
+        tokens = model.generate(**asked, generation_config=config)
+    return tokens, torch.rand(1)
+
+
+def assert_same(model: Any, asked: Any, config: GenerationConfig, seed: int = 0, way: Any = group_generation) -> None:
+    expected, next_expected = written(model, asked, config, seed)
+    found, next_found = written(model, asked, config, seed, way)
+    assert found.tolist() == expected.tolist()
+    assert next_found == next_expected
+
+
+def count_work(model, asked, config, way=None):
+    """Tokens that a model is given in all of its forward passes."""
+    counted = []
+    hook = model.model.register_forward_pre_hook(
+        lambda _, __, kwargs: counted.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
+    try:
+        written(model, asked, config, 0, way)
+    finally:
+        hook.remove()
+    return counted
