@@ -100,6 +100,7 @@ def _combined(part):
 
 @given(st.recursive(_LEAVES, _combined, max_leaves=5))
 @settings(deadline=None, max_examples=150)
+@pytest.mark.slow
 def test_values_are_those_of_sympy(form):
     print_ = fingerprint(form)
     if print_ is None:

@@ -96,6 +96,7 @@ def last_step(run_dir):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_saves_goes_on(tmp_path):
     """What goes on is a new interpreter, with hashes of its own."""
     finish(tmp_path / "whole", launcher=WARM)

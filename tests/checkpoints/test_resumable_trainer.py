@@ -98,9 +98,15 @@ def test_resuming_writes_no_instructions_anew(whole, tmp_path, monkeypatch):
     [
         (3, {"num_iterations": 2, "max_steps": 7}),  # each rollout is trained on twice; the end is within an epoch
         pytest.param(7, {"num_iterations": 2, "max_steps": 7}, marks=pytest.mark.slow),
-        (2, {"logging_strategy": "epoch"}),  # 2 of 2 steps an epoch: the log of the epoch comes after its last step
+        pytest.param(
+            2, {"logging_strategy": "epoch"}, marks=pytest.mark.slow
+        ),  # 2 of 2 steps an epoch: the log of the epoch comes after its last step
         pytest.param(2, {"save_strategy": "epoch", "logging_steps": 3}, marks=pytest.mark.slow),
-        (3, {"sync_ref_model": True, "ref_model_sync_steps": 1, "beta": 0.1, "num_train_epochs": 3}),
+        pytest.param(
+            3,
+            {"sync_ref_model": True, "ref_model_sync_steps": 1, "beta": 0.1, "num_train_epochs": 3},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             1,
             {"steps_per_generation": 4, "generation_batch_size": None, "num_train_epochs": 4},
@@ -169,6 +175,7 @@ def test_a_run_that_ran_out_of_instructions_goes_on(stepwise, tmp_path, step):
     assert differences(stepwise, tmp_path / "stopped") == []
 
 
+@pytest.mark.slow
 def test_lora(tmp_path):
     config: dict[str, Any] = {
         "peft_config": LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")

@@ -93,8 +93,9 @@ def early(folder, **settings):
 
 @pytest.mark.parametrize(
     ("regenerate", "steps"),
-    [("epoch", {1: 0, 2: 1, 5: 2}), pytest.param("step", {1: 0, 2: 1, 3: 1, 6: 2}, marks=pytest.mark.slow)],
+    [("epoch", {1: 0, 2: 1, 5: 2}), ("step", {1: 0, 2: 1, 3: 1, 6: 2})],
 )
+@pytest.mark.slow
 def test_an_epoch_that_ends_early_is_followed_by_the_next(tmp_path, regenerate, steps):
     whole = early(tmp_path / "whole", regenerate=regenerate)
     whole.train()

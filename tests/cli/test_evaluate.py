@@ -58,6 +58,7 @@ def test_table_files_and_completions(whole):
     assert f"{mean:.1%}" in printed
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_and_resumed_ends_with_the_same_figures(whole, tmp_path):
     file = tmp_path / "tiny/laboratory.jsonl"
     process = WarmPython(command(tmp_path), cwd=ROOT, env=environment())

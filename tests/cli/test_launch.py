@@ -54,6 +54,7 @@ def test_two_processes_train(tmp_path):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_an_error_of_the_processes_is_told_without_a_traceback(tmp_path):
     flags = ["--main_process_port", "0", "--seed_file", "missing.jsonl", "--output_dir", "run"]
     result = started(*flags, folder=tmp_path)

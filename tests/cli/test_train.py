@@ -129,6 +129,7 @@ def test_measuring_changes_nothing(run_dir, tmp_path):
     assert same(weights(run_dir), weights(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed(tmp_path):
     """With coin flips: the vote gates them, and the coins must fall as they would have fallen."""
     flags = [*SHORT, "--save_strategy", "steps", "--save_steps", "1", "--reward_funcs", "coin_flip", "vote"]
@@ -153,6 +154,7 @@ def test_what_cannot_be_resumed_is_said_in_one_line(tmp_path, choice, message):
         recipe.main([*SHORT, "--output_dir", str(tmp_path), "--resume_from_checkpoint", choice])
 
 
+@pytest.mark.slow
 def test_seed_file_with_and_without_answers_trains_the_same(tmp_path):
     problems = word_problems(20, "recipe tests")
     rows = [{"question": row["prompt"], "answer": row["answer"]} for row in problems]
@@ -183,6 +185,7 @@ def test_more_votes_and_labels_without_self_instruction(tmp_path):
     assert all(0 < row["reward"] < 1 for row in steps)
 
 
+@pytest.mark.slow
 def test_eval_file_is_measured(tmp_path):
     rows = [{"problem": row["prompt"], "answer": row["answer"]} for row in word_problems(12, "recipe tests")]
     file = write_lines(tmp_path / "problems.jsonl", rows)
@@ -191,6 +194,7 @@ def test_eval_file_is_measured(tmp_path):
     assert "before" in json.loads((tmp_path / "run" / "evaluation.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
     looks = iter([0.5, 0.1, 0.1, 0.9])
     look = Probes.look
@@ -209,6 +213,7 @@ def test_a_collapse_is_told_and_undone(tmp_path, monkeypatch):
     assert "The model is that of checkpoint-1" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_other_sets_are_watched(tmp_path):
     rows = [{"problem": f"{i}+3?", "answer": str(i + 3)} for i in range(4)]
     file = write_lines(tmp_path / "sums.jsonl", rows)

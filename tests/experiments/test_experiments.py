@@ -106,6 +106,7 @@ def test_what_was_done_is_not_done_again(tmp_path, monkeypatch, capsys):
     assert json.loads((found["b"][0].path / "arm.json").read_text())["beta"] == "1"
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_says_why(tmp_path):
     failing = bench(tmp_path, num_generations=0)
     with pytest.raises(arms.FailedArmError, match=r"broken, seed 3, ended with [12]"):

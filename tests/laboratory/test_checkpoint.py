@@ -31,6 +31,7 @@ def test_any_text_survives_the_tokenizer(policy, text):
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
+@pytest.mark.slow
 def test_the_majority_is_worth_more_than_one_answer(policy):
     rows = word_problems(256, "held_out")
     prompts = [[{"role": "user", "content": text}] for text in rows["prompt"]]
@@ -41,6 +42,7 @@ def test_the_majority_is_worth_more_than_one_answer(policy):
     assert sampled <= majority - 0.15
 
 
+@pytest.mark.slow
 def test_most_of_what_it_writes_is_well_formed(policy):
     """As the laboratory asks for it (recipes/configs/tiny_cpu.yaml): 4 shown problems, temperature 0.4."""
     rng = random.Random(0)

@@ -132,6 +132,7 @@ def test_without_a_checkpoint_of_then_it_says_so(tmp_path, caplog):
     assert "the policy stays as it is" in caplog.text
 
 
+@pytest.mark.slow
 def test_watching_changes_nothing(tmp_path):
     plain = trainer(tmp_path / "plain", **SAVING | {"num_train_epochs": 1})
     plain.train()
@@ -186,6 +187,7 @@ def watched(tmp_path, is_scored=False, resume=None, **settings):
     return guard.signs.state_dict(), guard.alarms
 
 
+@pytest.mark.slow
 def test_what_is_logged_and_when_does_not_matter(tmp_path):
     """The guard reads the votes of each step and each look itself: all is the same, to the last bit."""
     found = []

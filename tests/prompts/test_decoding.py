@@ -171,7 +171,7 @@ THINKING = (
 
 
 def slow(*values):
-    """Many CPUs multiply in bfloat16 several times more slowly than in float32."""
+    """Each is a run with measurements; and many CPUs multiply in bfloat16 several times more slowly than in float32."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
@@ -183,15 +183,15 @@ def slow(*values):
         slow({"dtype": torch.bfloat16}, {"bf16": True, "model_init_kwargs": {"dtype": "bfloat16"}}),
         slow({}, {"model_init_kwargs": {"dtype": "bfloat16"}}),
         slow({"generation": {"repetition_penalty": 1.3, "min_p": 0.4, "do_sample": True}}, {"bf16": True}),
-        ({"generation": {"eos_token_id": 97}}, {}),  # the tokenizer's is 1
+        slow({"generation": {"eos_token_id": 97}}, {}),  # the tokenizer's is 1
         ({"generation": {"eos_token_id": [33, 1]}}, {}),
-        ({"tokenizer": {"pad_token": None}}, {}),
+        slow({"tokenizer": {"pad_token": None}}, {}),
         ({"tokenizer": {"pad_token": None}, "generation": {"eos_token_id": [33, 1], "pad_token_id": None}}, {}),
-        ({"template": THINKING}, {"chat_template_kwargs": {"enable_thinking": False}}),
+        slow({"template": THINKING}, {"chat_template_kwargs": {"enable_thinking": False}}),
         ({"template": THINKING}, {}),
-        ({}, {"repetition_penalty": 1.3, "num_few_shot": 4}),
-        ({}, {"generation_kwargs": {"suppress_tokens": [33]}}),
-        ({}, {"gradient_checkpointing": True}),
+        slow({}, {"repetition_penalty": 1.3, "num_few_shot": 4}),
+        slow({}, {"generation_kwargs": {"suppress_tokens": [33]}}),
+        slow({}, {"gradient_checkpointing": True}),
     ],
     ids=[
         *("plain", "autocast", "bfloat16 and autocast", "bfloat16", "penalty and autocast", "other end", "two ends"),
@@ -204,6 +204,7 @@ def test_at_learning_rate_0_every_score_stays(tmp_path, files, settings):
 
 
 @pytest.mark.parametrize("bf16", [False, slow(True)])
+@pytest.mark.slow
 def test_at_learning_rate_0_an_adapter_with_dropout_stays(tmp_path, bf16):
     config = LoraConfig(r=4, lora_dropout=0.5, target_modules="all-linear", init_lora_weights=False)
     check_still(still_trainer(tmp_path, peft_config=config, bf16=bf16))

@@ -125,6 +125,7 @@ def test_rewards_that_do_not_vote_are_neither_gated_nor_refilled(tmp_path):
     assert len(run.train_dataset.queue) == 8  # no reserve
 
 
+@pytest.mark.slow
 def test_ahead_rejects_as_instructions_are_written(tmp_path):
     run = trained(
         tmp_path, difficulty_filter="ahead", min_vote_share=0.3, max_vote_share=0.7, max_instruction_length=60

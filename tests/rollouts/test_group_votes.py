@@ -104,6 +104,7 @@ def test_every_rollout_samples_anew_and_a_resumed_run_the_same(tmp_path):
     assert run._metrics["train"]["serl/vote/frac_seen_before"] == [0.0, 1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_a_run_with_more_votes_trains_and_repeats(tmp_path):
     short = {"num_instructions": 4}  # a step
     runs = [trained(tmp_path / name, None, MajorityVoteReward(num_votes=9), **short) for name in "ab"]

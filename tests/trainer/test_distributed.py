@@ -91,6 +91,7 @@ def test_moments_and_denominators_are_global(ranks):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_ten_scripted_batches_are_the_same_in_two_processes_as_in_one(refills):
     one, *two = (rank["scripted"] for rank in refills)
     assert one["rounds"] == [list(range(i, i + n)) for i in range(0, 50, 5) for i, n in ((i, 3), (i + 3, 2))]
@@ -116,6 +117,7 @@ def test_ten_scripted_batches_are_the_same_in_two_processes_as_in_one(refills):
 
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("run", ["parameters", "means"])
+@pytest.mark.slow
 def test_scripted_batches_train_two_processes_as_they_train_one(refills, run):
     start, end = refills[0][run]
     for rank in refills[1:]:
@@ -125,6 +127,7 @@ def test_scripted_batches_train_two_processes_as_they_train_one(refills, run):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_real_batches_are_the_same_on_both_processes(refills):
     _, first, second = refills
     assert first["checksum"] == second["checksum"]
@@ -136,6 +139,7 @@ def test_real_batches_are_the_same_on_both_processes(refills):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_padding_is_counted_and_left_out(refills):
     for rank in refills:
         for batch in rank["real"]:
@@ -146,6 +150,7 @@ def test_padding_is_counted_and_left_out(refills):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_both_processes_see_a_collapse_stop_and_go_back(tmp_path):
     assert in_two("tests/scripts/distributed_guard.py", tmp_path) == [0, 0]
     one, two = records(tmp_path)
@@ -165,6 +170,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_a_run_that_is_resumed_ends_as_the_one_that_was_not_stopped(runs):
     assert [(runs / f"rank{rank}.txt").read_text() for rank in range(2)] == ["12 True", "12 True"]
     assert defect(runs / "again" / "checkpoint-12") is None
@@ -173,6 +179,7 @@ def test_a_run_that_is_resumed_ends_as_the_one_that_was_not_stopped(runs):
 
 
 @pytest.mark.multiprocess
+@pytest.mark.slow
 def test_where_one_process_cannot_save_none_waits_for_it(runs):
     for rank in range(2):
         message = (runs / f"error{rank}.txt").read_text()

@@ -56,11 +56,13 @@ def run(tmp_path_factory):
     return run, passed, recorder.evaluations
 
 
+@pytest.mark.slow
 def test_it_stops_when_the_metric_has_not_risen_for_long_enough(run):
     trainer, passed, _ = run
     assert trainer.state.global_step == len(passed) == 4
 
 
+@pytest.mark.slow
 def test_the_best_model_is_there_at_the_end(run):
     trainer, passed, _ = run
     best = f"{trainer.args.output_dir}/checkpoint-2"
@@ -71,6 +73,7 @@ def test_the_best_model_is_there_at_the_end(run):
     assert equal(parameters(AutoModelForCausalLM.from_pretrained(best)), passed[1])
 
 
+@pytest.mark.slow
 def test_callbacks_get_what_the_votes_were_like(run):
     _, _, evaluations = run
     assert [metrics["eval_rewards/worth/mean"] for metrics in evaluations] == pytest.approx(list(WORTH.values()))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -54,6 +55,7 @@ def test_grpo_that_computes_prompts_once_is_trls_to_rounding(tmp_path):
             assert (found[name] - value).norm() < 1e-5 * moved, name
 
 
+@pytest.mark.slow
 def test_rloo_is_trls_where_the_formulas_agree(tmp_path):
     """
     Where they do: no KL, completions of one length. Then TRL's loss is the mean of -A over completions, ours the mean of -A / s

@@ -100,6 +100,7 @@ def test_sets_are_logged_under_their_names():
     assert (scores["eval_maj@2"], scores["eval_gsm8k_maj@2"]) == (0.5, 0.0)
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_on_after_the_iterations_of_the_first(tmp_path):
     def started():
         return trainer(tmp_path, num_instructions=4, num_train_epochs=2, save_strategy="steps", save_steps=1)
