@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from torch.distributed.tensor import DTensor
 from transformers import GenerationConfig
 from transformers.integrations import is_deepspeed_zero3_enabled, is_fsdp_managed_module
 
@@ -130,17 +129,14 @@ def group_generation(
     The output head is given its input in one piece meanwhile. PyTorch's matrix product on a CPU would repeat a bfloat16 weight
     for each row of a slice: 17.6 s for 4 rows in place of 0.1 (Linear(1536, 151936), torch 2.13, on a CPU with AMX).
     """
-    outer = vars(model).get(
-        "generate"
-    )  # of a block around this one, or a way of its own that came with the checkpoint
+    outer = vars(model).get("generate")  # of a block around this one, or one that came with the checkpoint
     if outer is not None and not isinstance(outer, GroupGeneration):
         yield
         return
     head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(_contiguous_input) if head is not None else None
-    model.generate = GroupGeneration(
-        model, uniforms, batch_size, outer.generate if outer is not None else model.generate
-    )
+    generate = model.generate if outer is None else outer.generate
+    model.generate = GroupGeneration(model, uniforms, batch_size, generate)
     try:
         yield
     finally:
@@ -164,11 +160,10 @@ def _why_not(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str |
         return "max_new_tokens is not set, or num_return_sequences is"
     if is_deepspeed_zero3_enabled() or is_fsdp_managed_module(model):
         return "parameters are sharded"
-    if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
+    if any(hasattr(parameter, "device_mesh") for parameter in model.parameters()):  # DTensors, of FSDP2
         return "parameters are sharded"
-    if any(
-        getattr(adapter, "alora_invocation_tokens", None) for adapter in getattr(model, "peft_config", {}).values()
-    ):
+    adapters = getattr(model, "peft_config", {}).values()
+    if any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters):
         return "where the adapter begins is found in each row beforehand (activated LoRA)"
     if model.device.type != "cpu" and "grouped_mm" in _experts(model):
         return "Transformers has a way of its own to decode with experts on this device"

@@ -8,9 +8,8 @@ import torch
 from transformers import PretrainedConfig
 
 
-USED_SHARE = (
-    0.8  # of the memory that is free; the rest is for activations and what an allocator loses between its blocks
-)
+# Of the memory that is free; the rest is for activations and what an allocator loses between its blocks
+USED_SHARE = 0.8
 # Times the last position's float32 logits that drawing a token takes: measured are 3.1, and 5.6 with top-p
 SAMPLING_COPIES = 6
 
