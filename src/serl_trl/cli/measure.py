@@ -12,7 +12,15 @@ from transformers import TrainerCallback
 
 from .. import SeRLTrainer
 from ..checkpoints import tensor_hashes
-from ..evaluation import EvaluationReport, Problems, Rows, TransformersEngine, evaluate, load_problems, print_table
+from ..evaluation import (
+    EvaluationReport,
+    FiledRows,
+    Problems,
+    TransformersEngine,
+    evaluate,
+    load_problems,
+    print_table,
+)
 from ..laboratory import word_problems
 from ..monitoring import EvaluationCallback
 from ..prompts import PromptTemplate, put_to_policy, shared_lead
@@ -73,7 +81,7 @@ class Measurements:
         self.trainer, self.script_args, self.sets = trainer, script_args, sets
         self.max_new_tokens: Any = trainer.args.max_completion_length
         self.reports: dict[str, dict[str, EvaluationReport]] = {problems.name: {} for problems in sets}
-        self._latest: dict[str, tuple[Any, Rows]] = {}  # of each set: what was measured, and its completions
+        self._latest: dict[str, tuple[Any, FiledRows]] = {}  # of each set: what was measured, and its completions
         self.seconds_at_the_start = 0.0  # what measuring the base took of the time of training
 
     def take(self, when: str) -> None:
@@ -152,7 +160,7 @@ class Measurements:
                 known=self._known(problems.name, engine),
             )
 
-    def _known(self, name: str, engine: TransformersEngine) -> Rows:
+    def _known(self, name: str, engine: TransformersEngine) -> FiledRows:
         """
         The latest completions on a set, if they are of the same weights, in the same precision; else an empty dictionary for
         those that are about to be generated.

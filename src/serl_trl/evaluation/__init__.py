@@ -1,6 +1,6 @@
 """Generate and score on test sets."""
 
-from .completions_file import Rows
+from .completions_file import FiledRows
 from .evaluate import EvaluationReport, evaluate, print_table
 from .generators import Engine, TransformersEngine, transformers_engine, vllm_engine
 from .test_sets import BENCHMARKS, PROMPT_FIELDS, Problems, load_problems
@@ -11,8 +11,8 @@ __all__ = [
     "PROMPT_FIELDS",
     "Engine",
     "EvaluationReport",
+    "FiledRows",
     "Problems",
-    "Rows",
     "TransformersEngine",
     "evaluate",
     "load_problems",

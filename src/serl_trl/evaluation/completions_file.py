@@ -13,7 +13,7 @@ from ..runtime import run_on_all_ranks
 from ..types import Prompt
 
 
-Rows: TypeAlias = dict[tuple[str, int], dict[str, Any]]  # what is filed of completions, by mode and problem
+FiledRows: TypeAlias = dict[tuple[str, int], dict[str, Any]]  # what is filed of completions, by mode and problem
 
 # What files of earlier versions hold beside, and what completions no longer depend on: their batches had random numbers.
 _NO_LONGER = ("batch_size",)
@@ -47,7 +47,7 @@ class Records:
         problems = json.dumps([list(prompts), list(answers)], ensure_ascii=False).encode()
         self._head = settings | {"num_problems": len(prompts), "problems": hashlib.sha256(problems).hexdigest()[:16]}
         self._path = path if state.is_main_process else None
-        self.rows: Rows = {}
+        self.rows: FiledRows = {}
         found = [run_on_all_ranks(self._open)]
         self._keep(broadcast_object_list(found)[0])
 

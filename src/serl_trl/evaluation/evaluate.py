@@ -17,7 +17,7 @@ from ..answers import extract_answer, is_equivalent
 from ..prompts import Generated, Sampling, batches_by_length
 from ..types import Prompt
 from ..voting import majority_vote
-from .completions_file import Records, Rows
+from .completions_file import FiledRows, Records
 from .generators import Engine
 from .scores import MeanWithInterval, mean_with_interval, pass_at_k
 
@@ -87,7 +87,7 @@ def evaluate(
     batch_size: int = 256,
     seed: int = 0,
     file: str | Path | None = None,
-    known: Rows | None = None,
+    known: FiledRows | None = None,
 ) -> EvaluationReport:
     """
     Scores a model, greedily and by sampling.
@@ -232,7 +232,7 @@ def _is_right(found: str | None, answer: str, answer_type: str) -> bool:
     return found is not None and is_equivalent(found, answer, answer_type)
 
 
-def _report(rows: Rows, num_problems: int, num_samples: int) -> EvaluationReport:
+def _report(rows: FiledRows, num_problems: int, num_samples: int) -> EvaluationReport:
     greedy = [rows["greedy", i] for i in range(num_problems)]
     sampled = [rows["sampled", i] for i in range(num_problems)] if num_samples else greedy
     return EvaluationReport(
