@@ -219,7 +219,8 @@ def fraction_interval(rng: random.Random) -> Value:
 def fraction_roots(rng: random.Random) -> Value:
     x, y = Fraction(rng.choice([1, 3, 5, 7, 9]), rng.choice([2, 4])), rng.randint(-9, 9)
     latex = [f"{x},{y}", f"{y}, {frac(x)}", f"{y}, {float(x)}", rf"\left\{{{frac(x)}, {y}\right\}}", rf"x = {y} \text{{ or }} x = {frac(x)}", rf"\{{{y}, {x}\}}", rf"{frac(x, 'dfrac')} \text{{ and }} {y}"]  # fmt: skip
-    return Value(("set", frozenset({x, y})), latex, [f"{y} and {x}", f"{x}, {y}", f"x = {y} or x = {x}"])
+    both = f"{x} and {y}" if x < 1 else f"{y} and {x}"  # 5 and 1/2 is a mixed number
+    return Value(("set", frozenset({x, y})), latex, [both, f"{x}, {y}", f"x = {y} or x = {x}"])
 
 
 def circle(rng: random.Random) -> Value:

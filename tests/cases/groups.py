@@ -57,7 +57,9 @@ def conclusion(rng: random.Random, style: ModuleType, answer_type: str, value: V
     if kind < 0.72 and answer_type != "text":
         return sentence(rng, style, value)
     form = rng.choice(value.plain)
-    sentences = style.LANGUAGES if kind > 0.96 else style.PLAIN
+    # in these languages 96,000 is 96
+    has_thousands = re.search(r"\d,\d{3}", form) is not None
+    sentences = style.LANGUAGES if kind > 0.96 and not has_thousands else style.PLAIN
     return rng.choice([t for t in sentences if "**" not in t or "*" not in form]).replace("@", form).replace("..", ".")
 
 

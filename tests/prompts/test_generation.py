@@ -457,6 +457,23 @@ def test_what_cannot_be_shared_leaves_the_random_state_alone_with_numbers_of_one
     assert outputs[0] == outputs[1]
 
 
+def test_numbers_of_ones_own_draw_the_same_tokens_where_generate_writes(said, monkeypatch):
+    from serl_trl.prompts import generation as module
+
+    model, asked = model_of("llama"), padded(ASKED)
+    for further in ({}, {"temperature": 0.6, "top_k": 9, "top_p": 0.8, "repetition_penalty": 1.3}, {"min_p": 0.05}):
+        config = GenerationConfig(**PLAIN | {"do_sample": True, "top_k": 0, "max_new_tokens": 20} | further)
+        with group_generation(model, uniforms_of(6, 20)):
+            expected = model.generate(**asked, generation_config=config)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "is_fsdp_managed_module", lambda *args: True)
+            with group_generation(model, uniforms_of(6, 20)):
+                found = model.generate(**asked, generation_config=config)
+        assert found.tolist() == expected.tolist()
+        assert len({tuple(row) for row in found.tolist()}) > 3
+    assert "parameters are sharded" in said()[0]
+
+
 def test_a_block_within_a_block():
     model = random_model(CONFIGS["llama"])
     with group_generation(model):

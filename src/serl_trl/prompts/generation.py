@@ -3,18 +3,19 @@
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 from transformers.integrations import is_deepspeed_zero3_enabled, is_fsdp_managed_module
 
 from ..runtime import isolated_random_state
 from .group_sampling import NotShareableError, pad_token, sample_groups
 from .length_batches import length_batches
 from .memory_bound import most_rows
+from .row_draws import RowDraws, greedy_but_for
 
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,20 @@ class GroupGeneration:
             except NotShareableError as error:
                 reason = str(error)
         _say_once(f"Transformers' own loop generates, and computes a prompt for each of its completions: {reason}.")
-        with nullcontext() if self.uniforms is None else isolated_random_state(int(self.uniforms[0, 0] * 2**32)):
+        return self._by_generate(*args, **kwargs)
+
+    def _by_generate(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """By Transformers' own loop, which is given the tokens that the numbers of the rows draw."""
+        config = kwargs.get("generation_config")
+        if self.uniforms is None or config is None or not config.do_sample:
+            return self.generate(*args, **kwargs)
+        if config.get_generation_mode() == "sample" and (config.num_return_sequences or 1) == 1:
+            draws = LogitsProcessorList(
+                [*(kwargs.pop("logits_processor", None) or []), RowDraws(self.uniforms, config)]
+            )
+            kwargs |= {"generation_config": greedy_but_for(config), "logits_processor": draws}
+            return self.generate(*args, **kwargs)
+        with isolated_random_state(int(self.uniforms[0, 0] * 2**32)):  # beams are several rows for one
             return self.generate(*args, **kwargs)
 
     def _in_parts(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **kwargs: Any) -> torch.Tensor:

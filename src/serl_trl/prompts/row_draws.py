@@ -1,8 +1,18 @@
 """Random numbers of a row of a request: they depend on a seed and on the row, not on the batch that the row is computed in."""
 
+import copy
 import hashlib
 
 import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 
 def row_seed(seed: int, row: int) -> int:
@@ -69,3 +79,41 @@ def drawn_tokens(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.T
     total = sums[:, -1:]
     below = torch.minimum(uniforms.to(total)[:, None] * total, total.nextafter(torch.zeros_like(total)))
     return torch.searchsorted(sums, below, right=True).squeeze(1)
+
+
+class RowDraws(LogitsProcessor):
+    """
+    Draws each row's next token by the row's own number, and leaves Transformers' `generate` no other choice.
+
+    For requests that are left to `generate`, so that their tokens are those of all others.
+
+    Args:
+        uniforms (`torch.Tensor` of shape `(B, T)`): Of each row a number in [0, 1) for each token to come.
+        config ([`~transformers.GenerationConfig`]): Whose temperature, top-k, top-p and min-p shape what is drawn from.
+    """
+
+    def __init__(self, uniforms: torch.Tensor, config: GenerationConfig) -> None:
+        self._uniforms, self._num_drawn = uniforms, 0
+        self._warpers = LogitsProcessorList()  # in the order of `generate`
+        if config.temperature not in (None, 1.0):
+            self._warpers.append(TemperatureLogitsWarper(config.temperature))
+        if config.top_k:
+            self._warpers.append(TopKLogitsWarper(config.top_k))
+        if config.top_p is not None and config.top_p < 1:
+            self._warpers.append(TopPLogitsWarper(config.top_p))
+        if config.min_p is not None:
+            self._warpers.append(MinPLogitsWarper(config.min_p))
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Scores of `scores`'s shape, (B, V): 0 for the token drawn, else minus infinity."""
+        numbers = self._uniforms[:, self._num_drawn]
+        self._num_drawn += 1
+        tokens = drawn_tokens(self._warpers(input_ids, scores).softmax(dim=-1), numbers)
+        return torch.full_like(scores, -torch.inf).scatter(1, tokens[:, None], 0.0)  # type: ignore[return-value]
+
+
+def greedy_but_for(config: GenerationConfig) -> GenerationConfig:
+    """The same settings without sampling: what [`RowDraws`] has drawn is the only choice left."""
+    greedy = copy.deepcopy(config)
+    greedy.update(do_sample=False, temperature=None, top_p=None, top_k=None, min_p=None)
+    return greedy
