@@ -485,6 +485,22 @@ def test_a_block_within_a_block():
     assert "generate" not in vars(model)
 
 
+def test_generate_of_fsdp2_gets_the_numbers_of_rows(said, monkeypatch):
+    """Accelerate sets a `generate` on the model itself there, which gathers the parameters."""
+    from serl_trl.prompts import generation as module
+
+    model = random_model(CONFIGS["llama"])
+    config = GenerationConfig(**PLAIN | {"do_sample": True, "top_k": 0})
+    with group_generation(model, uniforms_of(6, 8)):
+        expected = model.generate(**padded(ASKED), generation_config=config)
+    monkeypatch.setattr(module, "_is_sharded", lambda model: True)
+    model.generate = own = model.generate
+    with group_generation(model, uniforms_of(6, 8)):
+        assert model.generate(**padded(ASKED), generation_config=config).tolist() == expected.tolist()
+    assert model.generate is own
+    assert "parameters are sharded" in said()[0]
+
+
 def test_the_model_is_as_it_was_afterwards():
     model = random_model(CONFIGS["llama"])
     with pytest.raises(KeyError), group_generation(model):

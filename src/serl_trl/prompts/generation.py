@@ -143,13 +143,13 @@ def group_generation(
     The output head is given its input in one piece meanwhile. PyTorch's matrix product on a CPU would repeat a bfloat16 weight
     for each row of a slice: 17.6 s for 4 rows in place of 0.1 (Linear(1536, 151936), torch 2.13, on a CPU with AMX).
     """
-    outer = vars(model).get("generate")  # of a block around this one, or one that came with the checkpoint
-    if outer is not None and not isinstance(outer, GroupGeneration):
+    outer = vars(model).get("generate")  # of a block around this one, of FSDP2, or one that came with the checkpoint
+    if outer is not None and not isinstance(outer, GroupGeneration) and not _is_sharded(model):
         yield
         return
     head = model.get_output_embeddings()
     hook = head.register_forward_pre_hook(_contiguous_input) if head is not None else None
-    generate = model.generate if outer is None else outer.generate
+    generate = outer.generate if isinstance(outer, GroupGeneration) else model.generate
     model.generate = GroupGeneration(model, uniforms, batch_size, generate)
     try:
         yield
@@ -172,9 +172,7 @@ def _why_not(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str |
         return f"generate is called with {', '.join(sorted(kwargs)) or 'positional arguments'}"
     if not config.max_new_tokens or (config.num_return_sequences or 1) > 1:
         return "max_new_tokens is not set, or num_return_sequences is"
-    if is_deepspeed_zero3_enabled() or is_fsdp_managed_module(model):
-        return "parameters are sharded"
-    if any(hasattr(parameter, "device_mesh") for parameter in model.parameters()):  # DTensors, of FSDP2
+    if is_deepspeed_zero3_enabled() or is_fsdp_managed_module(model) or _is_sharded(model):
         return "parameters are sharded"
     adapters = getattr(model, "peft_config", {}).values()
     if any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters):
@@ -182,6 +180,11 @@ def _why_not(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str |
     if model.device.type != "cpu" and "grouped_mm" in _experts(model):
         return "Transformers has a way of its own to decode with experts on this device"
     return None
+
+
+def _is_sharded(model: Any) -> bool:
+    """Whether parameters are DTensors, as those of FSDP2 are."""
+    return any(hasattr(parameter, "device_mesh") for parameter in model.parameters())
 
 
 def _experts(model: Any) -> list[str | None]:
