@@ -149,6 +149,7 @@ def test_instructions_written_step_by_step(tmp_path, step):
     assert differences(tmp_path / "whole", tmp_path / "again", 4) == []
 
 
+@pytest.mark.slow
 def test_instructions_voted_on_ahead(tmp_path):
     settings = {"difficulty_filter": "ahead", "log_completions": False, "min_instruction_fraction": 0.1}
     trainer(tmp_path / "whole", **settings).train()

@@ -43,6 +43,7 @@ def total(asked):
     return {mode: sum(num for found, num in asked if found == mode) for mode in ("greedy", "sampled")}
 
 
+@pytest.mark.slow
 def test_the_ends_of_the_curve_are_parts_of_the_tables(tmp_path, monkeypatch):
     """Two steps, each of them measured, between two tables."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one thread: others are at work, too

@@ -376,6 +376,7 @@ def test_help_explains_every_flag():
     assert "seed_fraction" in parser.format_help()  # no stray % in a help text
 
 
+@pytest.mark.slow
 def test_text_problems_are_put_to_the_model_as_message_seeds_are(tmp_path):
     """As bare text the built-in model answers none of them, before training and after."""
     rows, held_out = word_problems(8, "message seeds"), word_problems(4, "held_out")

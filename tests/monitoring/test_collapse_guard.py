@@ -89,12 +89,14 @@ def test_the_healthy_checkpoint_outlives_the_limit(tmp_path, limit, within, at_t
     assert equal(parameters(run.model), passed[1])
 
 
+@pytest.mark.slow
 def test_a_run_without_an_alarm_ends_with_as_many_as_were_asked_for(tmp_path):
     run, _ = guarded(tmp_path, changes_at=99, action="restore", save_total_limit=1, **AS_THEY_ARE)
     run.train()
     assert [path.name for path in complete_checkpoints(tmp_path)] == ["checkpoint-6"]
 
 
+@pytest.mark.slow
 def test_looks_that_are_rarer_than_checkpoints(tmp_path):
     """Looks at 0, 3, 6 and 9, an alarm at the last: both before it are clean, so step 3 is known to be healthy."""
     settings = AS_THEY_ARE | {"num_train_epochs": 9}

@@ -179,7 +179,7 @@ def slow(*values):
     ("files", "settings"),
     [
         ({}, {}),
-        ({}, {"bf16": True}),
+        slow({}, {"bf16": True}),
         slow({"dtype": torch.bfloat16}, {"bf16": True, "model_init_kwargs": {"dtype": "bfloat16"}}),
         slow({}, {"model_init_kwargs": {"dtype": "bfloat16"}}),
         slow({"generation": {"repetition_penalty": 1.3, "min_p": 0.4, "do_sample": True}}, {"bf16": True}),
@@ -188,7 +188,7 @@ def slow(*values):
         slow({"tokenizer": {"pad_token": None}}, {}),
         ({"tokenizer": {"pad_token": None}, "generation": {"eos_token_id": [33, 1], "pad_token_id": None}}, {}),
         slow({"template": THINKING}, {"chat_template_kwargs": {"enable_thinking": False}}),
-        ({"template": THINKING}, {}),
+        slow({"template": THINKING}, {}),
         slow({}, {"repetition_penalty": 1.3, "num_few_shot": 4}),
         slow({}, {"generation_kwargs": {"suppress_tokens": [33]}}),
         slow({}, {"gradient_checkpointing": True}),

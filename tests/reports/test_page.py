@@ -295,6 +295,7 @@ def test_an_error_while_drawing_is_told_and_not_raised(tmp_path, monkeypatch, ca
     assert "serl-trl report" in caplog.text
 
 
+@pytest.mark.slow
 def test_on_the_command_line(tmp_path):
     recipe = report
     with pytest.raises(SystemExit, match=r"error: There is no folder .*nowhere"):

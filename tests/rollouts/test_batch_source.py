@@ -159,6 +159,7 @@ def test_ahead_needs_a_vote(tmp_path):
         trainer(tmp_path, reward_funcs=Alternating(), difficulty_filter="ahead")
 
 
+@pytest.mark.slow
 def test_step_writes_before_each_rollout_with_the_policy_as_it_is(tmp_path, monkeypatch):
     run = trainer(tmp_path, regenerate="step", num_train_epochs=2)
     events = []

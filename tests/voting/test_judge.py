@@ -112,6 +112,7 @@ def test_bad_judges():
         JudgeReward(lambda prompts: prompts, "Is {problem} right?")
 
 
+@pytest.mark.slow
 def test_the_policy_judges_itself_without_a_trace(tmp_path):
     """As docs/how-to.md has it: at weight 0 training ends at the same parameters as without the judge."""
 
