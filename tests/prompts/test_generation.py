@@ -198,10 +198,11 @@ def test_a_row_is_the_same_whatever_is_beside_it(name):
 
 
 def test_the_random_state_is_left_alone_with_numbers_of_ones_own():
+    model = model_of("llama")  # which seeds the random state when it is made
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    with_uniforms(model_of("llama"), [[7, 8]] * 3, uniforms_of(3, 20))
+    with_uniforms(model, [[7, 8]] * 3, uniforms_of(3, 20))
     assert torch.rand(1) == expected
 
 
@@ -483,6 +484,19 @@ def test_a_block_within_a_block():
             assert model.generate.uniforms is not None
         assert model.generate is outer
     assert "generate" not in vars(model)
+
+
+def test_rare_cut_offs_hold_where_generate_writes_by_row(said, monkeypatch):
+    """A cut-off that leaves one token: it would draw others if it were lost."""
+    from serl_trl.prompts import generation as module
+
+    model, asked = model_of("llama"), padded(ASKED)
+    monkeypatch.setattr(module, "is_fsdp_managed_module", lambda *args: True)
+    config = GenerationConfig(**PLAIN | {"do_sample": True, "top_k": 0, "epsilon_cutoff": 0.9})
+    greedy, _ = written(model, asked, GenerationConfig(**PLAIN), 0)
+    with group_generation(model, uniforms_of(6, 8)):
+        found = model.generate(**asked, generation_config=config)
+    assert found.tolist() == greedy.tolist()
 
 
 def test_generate_of_fsdp2_gets_the_numbers_of_rows(said, monkeypatch):

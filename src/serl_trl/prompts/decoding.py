@@ -236,7 +236,7 @@ def end_tokens(declared: int | Sequence[int] | None, tokenizer: "PreTrainedToken
 
 
 @contextmanager
-def writing(model: Any, uniforms: torch.Tensor | None = None, batch_size: int | None = None) -> Iterator[None]:
+def writing(model: Any, uniforms: torch.Tensor | None = None) -> Iterator[None]:
     """
     Puts a model into the state in which it writes, for the length of a block.
 
@@ -248,14 +248,13 @@ def writing(model: Any, uniforms: torch.Tensor | None = None, batch_size: int | 
         model ([`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): The model, not wrapped for distributed training.
         uniforms (`torch.Tensor` of shape `(B, T)`, *optional*): The numbers by which each row is drawn; by default those of
             the random state.
-        batch_size (`int`, *optional*): The most rows at a time.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     configs = {part: part.generation_config for part in (model, base) if "generation_config" in vars(part)}
     try:
         for part in configs:
             part.generation_config = GenerationConfig()
-        with model_mode(model, training=False), group_generation(model, uniforms, batch_size):
+        with model_mode(model, training=False), group_generation(model, uniforms):
             yield
     finally:
         for part, config in configs.items():

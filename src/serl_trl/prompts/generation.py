@@ -15,7 +15,7 @@ from ..runtime import isolated_random_state
 from .group_sampling import NotShareableError, pad_token, sample_groups
 from .length_batches import length_batches
 from .memory_bound import most_rows
-from .row_draws import RowDraws, greedy_but_for
+from .row_draws import RowDraws, can_draw_by, greedy_but_for
 
 
 logger = logging.getLogger(__name__)
@@ -64,13 +64,15 @@ class GroupGeneration:
         config = kwargs.get("generation_config")
         if self.uniforms is None or config is None or not config.do_sample:
             return self.generate(*args, **kwargs)
-        if config.get_generation_mode() == "sample" and (config.num_return_sequences or 1) == 1:
+        if can_draw_by(config) and (config.num_return_sequences or 1) == 1:
             draws = LogitsProcessorList(
                 [*(kwargs.pop("logits_processor", None) or []), RowDraws(self.uniforms, config)]
             )
             kwargs |= {"generation_config": greedy_but_for(config), "logits_processor": draws}
             return self.generate(*args, **kwargs)
-        with isolated_random_state(int(self.uniforms[0, 0] * 2**32)):  # beams are several rows for one
+        with isolated_random_state(
+            int(self.uniforms[0, 0] * 2**32)
+        ):  # beams are several rows for one, and rare cut-offs stay generate's
             return self.generate(*args, **kwargs)
 
     def _in_parts(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **kwargs: Any) -> torch.Tensor:

@@ -112,6 +112,12 @@ class RowDraws(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter(1, tokens[:, None], 0.0)  # type: ignore[return-value]
 
 
+def can_draw_by(config: GenerationConfig) -> bool:
+    """Whether [`RowDraws`] has all the settings by which a configuration samples; it lacks the rarer cut-offs."""
+    rare = (config.typical_p, config.epsilon_cutoff, config.eta_cutoff, getattr(config, "top_h", None))
+    return config.get_generation_mode() == "sample" and all(value in (None, 0, 1) for value in rare)
+
+
 def greedy_but_for(config: GenerationConfig) -> GenerationConfig:
     """The same settings without sampling: what [`RowDraws`] has drawn is the only choice left."""
     greedy = copy.deepcopy(config)
