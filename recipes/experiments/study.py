@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from arms import LABORATORY, Bench, FailedArmError  # beside this file
+from serl_trl.cli.named_files import config_file
 from serl_trl.laboratory import word_problems
 from serl_trl.reports import RunFolder, picture_style, rejection_of, styled_figure
 from serl_trl.runtime import written_whole
@@ -143,7 +144,10 @@ def study_arguments(description: str, num_seeds: int = 3) -> argparse.ArgumentPa
     seeds = list(range(num_seeds))
     parser.add_argument("--seeds", type=int, nargs="+", default=seeds, help=f"default: {' '.join(map(str, seeds))}")
     parser.add_argument(
-        "--config", type=Path, default=LABORATORY, help="of recipes/serl_math.py; default: the laboratory"
+        "--config",
+        type=_config,
+        default=LABORATORY,
+        help="of recipes/serl_math.py, a file or a name; default: the laboratory",
     )
     parser.add_argument("--output_dir", type=Path, default=Path("runs/experiments"), help="default: runs/experiments")
     parser.add_argument("--num_jobs", type=int, default=1, help="runs at a time, which share the cores; default: 1")
@@ -151,6 +155,13 @@ def study_arguments(description: str, num_seeds: int = 3) -> argparse.ArgumentPa
         "--quick", action="store_true", help="tiny runs, to see that all of it works; says nothing else"
     )
     return parser
+
+
+def _config(given: str) -> Path:
+    try:
+        return Path(config_file(given))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def bench_of(args: argparse.Namespace, further: Sequence[str]) -> Bench:
@@ -336,7 +347,7 @@ def file_finding(name: str, args: argparse.Namespace, finding: Finding) -> None:
 
 
 def run_study(
-    name: str,
+    name: str | Callable[[argparse.Namespace], str],
     parser: argparse.ArgumentParser,
     study: Callable[[argparse.Namespace, Bench], Finding],
     flags: Sequence[str] | None = None,
@@ -345,6 +356,7 @@ def run_study(
     args, further = parser.parse_known_args(flags)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     try:
-        file_finding(name, args, study(args, bench_of(args, further)))
+        finding = study(args, bench_of(args, further))
+        file_finding(name(args) if callable(name) else name, args, finding)
     except (ValueError, FailedArmError) as error:
         sys.exit(f"error: {error}")

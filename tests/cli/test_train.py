@@ -78,6 +78,11 @@ def test_measurements_are_recorded(run_dir):
     for name in ("before", "after"):
         mean, low, high = record[name]["sampled pass@1"]
         assert 0 <= low <= mean <= high <= 1
+    for metric, gain in record["gain"].items():
+        before, after = (record[when][metric][0] for when in ("before", "after"))
+        assert gain["total"][0] == pytest.approx(after - before)
+        assert gain["from_no_answer"][0] + gain["from_wrong_answer"][0] == pytest.approx(after - before)
+    assert record["gain"].keys() == {"greedy pass@1", "sampled pass@1"}
     steps = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in steps if "eval_greedy pass@1" in row] == [0, 1, 2]
     assert sum("serl/vote/share_mean" in row for row in steps) == 2

@@ -88,6 +88,22 @@ def test_the_verdict_claims_no_more_than_the_intervals_allow(tmp_path, after, wo
     assert words in Reader(write_page(folder)).text("verdict")
 
 
+def test_the_verdict_says_what_a_gain_is_made_of(tmp_path):
+    folder = write_run(tmp_path / "run")
+    record = json.loads((folder / "evaluation.json").read_text())
+    record["gain"] = {
+        "greedy pass@1": {
+            "total": [0.25, 0.125, 0.375],
+            "from_no_answer": [0.3125, 0.2, 0.4],
+            "from_wrong_answer": [-0.0625, -0.1, 0.0],
+        }
+    }
+    (folder / "evaluation.json").write_text(json.dumps(record))
+    told = Reader(write_page(folder)).text("verdict")
+    assert "change of greedy pass@1 is +25.0 points (paired 95% interval +12.5 points to +37.5 points)" in told
+    assert "+31.2 points from completions without an answer, −6.2 points from wrong answers" in told
+
+
 def test_watched_sets_are_rows_of_the_verdict(tmp_path):
     folder = write_run(tmp_path / "run")
     record = json.loads((folder / "evaluation.json").read_text())

@@ -15,10 +15,13 @@ from ..checkpoints import tensor_hashes
 from ..evaluation import (
     EvaluationReport,
     FiledRows,
+    Gain,
     Problems,
     TransformersEngine,
     evaluate,
+    gains,
     load_problems,
+    print_gains,
     print_table,
 )
 from ..laboratory import word_problems
@@ -131,16 +134,29 @@ class Measurements:
         """What is known of a set, before and after: each metric as `[mean, low, high]`."""
         return {when: report.as_dict() for when, report in self.reports.get(name, {}).items()}
 
+    def gains(self, name: str = HELD_OUT) -> dict[str, Gain]:
+        """What training changed on a set; empty as long as it is not measured before and after."""
+        reports = self.reports.get(name, {})
+        return gains(reports["before"], reports["after"]) if {"before", "after"} <= set(reports) else {}
+
     def record(self) -> dict[str, Any]:
-        """All scores, for a file: those of watched sets under their names in `watched`, if there are any."""
-        watched = {name: self.scores(name) for name in self.reports if name != HELD_OUT}
-        return self.scores() | ({"watched": watched} if watched else {})
+        """All scores and gains, for a file: those of watched sets under their names in `watched`, if there are any."""
+        record = {name: self.scores(name) | self._gain_record(name) for name in self.reports}
+        watched = {name: of_set for name, of_set in record.items() if name != HELD_OUT}
+        return record.get(HELD_OUT, {}) | ({"watched": watched} if watched else {})
+
+    def _gain_record(self, name: str) -> dict[str, Any]:
+        found = self.gains(name)
+        return {"gain": {score: one._asdict() for score, one in found.items()}} if found else {}
 
     def show(self) -> None:
         """Prints a table for each set."""
         for name, reports in self.reports.items():
             if reports:
-                print_table(reports, f"On {name}" if name else "On held-out problems", Console())
+                where = f"on {name}" if name else "on held-out problems"
+                print_table(reports, where.capitalize() if name == HELD_OUT else f"On {name}", Console())
+                if found := self.gains(name):
+                    print_gains(found, f"What training changed {where}", Console())
 
     def _measure(
         self, problems: Problems, num_problems: int, num_samples: int, file: Path | None = None

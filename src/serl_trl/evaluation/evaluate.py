@@ -29,6 +29,7 @@ class EvaluationReport:
 
     Args:
         greedy (`np.ndarray`): (P,), 1.0 where the greedy completion is right.
+        greedy_no_answer (`np.ndarray`): (P,), 1.0 where the greedy completion has no answer.
         num_right (`np.ndarray`): (P,), how many samples are right.
         majority (`np.ndarray`): (P,), 1.0 where the samples' majority vote is right.
         no_answer (`np.ndarray`): (P,), the share of samples without an answer; of greedy completions if S is 0.
@@ -37,6 +38,7 @@ class EvaluationReport:
     """
 
     greedy: NDArray
+    greedy_no_answer: NDArray
     num_right: NDArray
     majority: NDArray
     no_answer: NDArray
@@ -237,6 +239,7 @@ def _report(rows: FiledRows, num_problems: int, num_samples: int) -> EvaluationR
     sampled = [rows["sampled", i] for i in range(num_problems)] if num_samples else greedy
     return EvaluationReport(
         greedy=np.array([float(row["is_right"][0]) for row in greedy]),
+        greedy_no_answer=np.array([float(row["answers"][0] is None) for row in greedy]),
         num_right=np.array([sum(row["is_right"]) for row in sampled]),
         majority=np.array([float(row["is_majority_right"]) for row in sampled]),
         no_answer=np.array([np.mean([text is None for text in row["answers"]]) for row in sampled]),

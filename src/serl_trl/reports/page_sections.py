@@ -120,9 +120,24 @@ def _verdict(folder: RunFolder) -> dict[str, Any]:
         "title": title[:1].upper() + title[1:] or "What was measured",
         "columns": list(columns),
         "rows": rows,
-        "note": f"{num} held-out problems, {head.get('num_samples')} samples each. " if num else "",
+        "note": (f"{num} held-out problems, {head.get('num_samples')} samples each. " if num else "") + _gains(folder),
         "missing": None,
     }
+
+
+def _gains(folder: RunFolder) -> str:
+    """Sentences on what each gain is made of."""
+    told = []
+    for metric, gain in _dict(folder.evaluation.get("gain")).items():
+        parts = [_dict(gain).get(part) for part in ("total", "from_no_answer", "from_wrong_answer")]
+        if all(parts):
+            total, silent, wrong = (_signed(part[0], metric) for part in parts)
+            low, high = (_signed(end, metric) for end in parts[0][1:])
+            told.append(
+                f"The change of {metric} is {total} (paired 95% interval {low} to {high}): {silent} from completions without "
+                f"an answer, {wrong} from wrong answers. "
+            )
+    return "".join(told)
 
 
 def _score_rows(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any], str | None]]:
