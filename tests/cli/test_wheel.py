@@ -36,6 +36,7 @@ CARRIED = {  # what a command needs besides Python files
     "cli/configs/smollm2_prompt.yaml",
     "cli/configs/tiny_cpu.yaml",
     "cli/constraints.txt",
+    "cli/packaged_models.json",
     "laboratory/checkpoint/model.safetensors",
     "py.typed",
     "reports/templates/report.html",

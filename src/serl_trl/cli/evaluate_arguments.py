@@ -17,7 +17,7 @@ class EvaluationArguments:
     """What is measured on what, and how."""
 
     models: list[str] = field(
-        metadata={"help": f"Ids on the Hub, folders of models or adapters, or {' and '.join(MODEL_ALIASES)}."}
+        metadata={"help": f"Ids on the Hub, folders of models or adapters, or names: {', '.join(MODEL_ALIASES)}."}
     )
     datasets: list[str] = field(
         default_factory=list,

