@@ -49,10 +49,10 @@ def smollm2(dtype: torch.dtype) -> PreTrainedModel | None:
 
 
 def smollm2_lora(dtype: torch.dtype) -> Any:
-    """The same with an adapter of rank 16, as it is trained: float32 weights, under autocast in bfloat16."""
+    """The same with an adapter of rank 16 in float32, as it is trained: under autocast."""
     from peft import LoraConfig, get_peft_model
 
-    model = smollm2(torch.float32)
+    model = smollm2(dtype)
     if model is None:
         return None
     return get_peft_model(model, LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM"))
@@ -159,7 +159,7 @@ def measure(model: Any, asked: dict[str, Any], repeats: int, dtype: torch.dtype)
         for name, way in (("generate", contiguous_head), ("ours", group_generation)):
             torch.manual_seed(repeat)
             memory.start()
-            is_mixed = model.dtype != dtype
+            is_mixed = any(parameter.dtype != dtype for parameter in model.parameters())
             with torch.no_grad(), torch.autocast(model.device.type, dtype, enabled=is_mixed), way(model):
                 start = time.perf_counter()
                 outputs[name] = model.generate(**asked)

@@ -176,7 +176,7 @@ def whole_step(trainer: str, name: str, num_tokens: int, num_groups: int, num_st
     if is_tiny:
         model, tokenizer = AutoModelForCausalLM.from_pretrained(CHECKPOINT), AutoTokenizer.from_pretrained(CHECKPOINT)
     else:
-        model, tokenizer = load_standalone("smollm2", "--model", "float32")
+        model, tokenizer = load_standalone("smollm2", "--model", "bfloat16" if multiplies_bfloat16() else "float32")
     prompts = prompts_of(tokenizer, num_groups * num_steps, num_tokens)
     num_rows = num_groups * GROUP_SIZE
     per_device = min(64 if is_tiny else GROUP_SIZE, num_rows)
