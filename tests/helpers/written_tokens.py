@@ -1,9 +1,21 @@
 """Random models, prompts for them, and what `generate` and group generation write."""
 
+import functools
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    GenerationConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    Olmo2Config,
+    Phi3Config,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from serl_trl.prompts.generation import group_generation
 
@@ -13,6 +25,23 @@ SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
+WINDOW: dict[str, Any] = {"sliding_window": 6}
+CONFIGS = {
+    "llama": LlamaConfig(**SIZES),
+    "qwen2": Qwen2Config(**SIZES, use_sliding_window=True, max_window_layers=1, **WINDOW),
+    "qwen3": Qwen3Config(**SIZES, head_dim=8),
+    "gemma3": Gemma3TextConfig(
+        **SIZES, head_dim=8, layer_types=["sliding_attention", "full_attention", "sliding_attention"], **WINDOW
+    ),
+    "mistral": MistralConfig(**SIZES, **WINDOW),
+    "phi3": Phi3Config(**SIZES),
+    "gpt2": GPT2Config(
+        vocab_size=VOCABULARY, n_embd=32, n_layer=3, n_head=4, n_positions=128, bos_token_id=1, eos_token_id=2
+    ),
+    "olmo2": Olmo2Config(**SIZES),
+}
+ASKED = [[5, 6, 7]] * 3 + [[8, 9]] * 3
+PLAIN = {"max_new_tokens": 8, "pad_token_id": 0, "eos_token_id": 2}
 
 
 def random_model(config: Any) -> Any:
@@ -25,6 +54,11 @@ def random_model(config: Any) -> Any:
                 parameter.mul_(3)
     model.generation_config = GenerationConfig()
     return model
+
+
+@functools.cache
+def model_of(name):
+    return random_model(CONFIGS[name])
 
 
 def padded(prompts):
@@ -60,3 +94,15 @@ def count_work(model, asked, config, way=None):
     finally:
         hook.remove()
     return counted
+
+
+def uniforms_of(num_rows, num_tokens, seed=0):
+    return torch.rand(num_rows, num_tokens, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def with_uniforms(model, prompts, uniforms, batch_size=None, num_tokens=20):
+    config = GenerationConfig(
+        max_new_tokens=num_tokens, do_sample=True, top_k=0, eos_token_id=[2, 3, 4, 5], pad_token_id=0
+    )
+    with group_generation(model, uniforms, batch_size):
+        return model.generate(**padded(prompts), generation_config=config)

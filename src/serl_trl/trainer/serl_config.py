@@ -83,7 +83,7 @@ class SeRLConfig(GRPOConfig):
             A sentence-transformers model (extra `embeddings`), by which drift is measured; without it by TF-IDF.
         semantic_novelty_threshold (`float`, *optional*):
             Highest cosine, by `embedding_model`, with a seed or an instruction kept earlier.
-        share_prompts (`bool`, *optional*, defaults to `False`):
+        share_prompts (`bool`, *optional*, defaults to `True`):
             Whether a prompt is computed once for all of its completions also in the pass with gradient ([`TokenLogprobs`]).
             The micro-batches of a step then hold whole groups, where they fit, in random order. Log-probabilities without
             gradient are computed in this way whatever is set.
@@ -262,7 +262,7 @@ class SeRLConfig(GRPOConfig):
         },
     )
     share_prompts: bool = field(
-        default=False,
+        default=True,
         metadata={
             "help": "Whether a prompt is computed once for all of its completions in the pass with gradient, too (ours)."
         },
