@@ -3,7 +3,7 @@
     python recipes/experiments/real_models.py --config smollm2_sums --task "sums of two"
 
 The main arm is SeRL: seeds without answers, own prompts, votes as rewards. Control arms with the first seed: coin flips and the box
-alone as rewards, and the answers of the seeds ("labels"). Before and after, the same held-out problems are answered greedily and in
+alone as rewards, votes with the paper's band of shares, and the answers of the seeds ("labels"). Before and after, the same held-out problems are answered greedily and in
 samples; intervals are bootstrapped over problems, each with its completions before and after. Held-out problems that a run has
 written itself do not count. What changed is told apart by what there was before, and written out to be read: TASK_read.md.
 """
@@ -31,6 +31,7 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "box alone": {"reward_funcs": ["box", "vote"], "reward_weights": [1, 0]},
 }
 LABELS = "answers of the seeds"
+PAPER_BAND = "votes, the paper's band"
 NUM_READ = 20
 
 
@@ -44,9 +45,11 @@ def study(args: Namespace, bench: Bench) -> Finding:
     runs = bench.run([Arm(SERL, own)], args.seeds)
     num_steps = {"max_steps": min(folder.last_step for folder in runs[SERL].values()), "num_train_epochs": 100}
     truth = {"self_instruct": False, "reward_funcs": "truth", **num_steps}
+    paper_band = {**own, "min_vote_share": 0.2, "max_vote_share": 0.8, **num_steps}
     labelled = as_seeds(args.output_dir / "data" / name / "labelled.jsonl", task.seeds)
     arms = [Arm(control, {**own, **flags}) for control, flags in CONTROLS.items()]
-    runs |= bench.run([*arms, Arm(LABELS, {**asked, **labelled, **truth})], args.seeds[:1])
+    arms += [Arm(PAPER_BAND, paper_band), Arm(LABELS, {**asked, **labelled, **truth})]
+    runs |= bench.run(arms, args.seeds[:1])
     changes = {arm: {seed: Changes(folder) for seed, folder in folders.items()} for arm, folders in runs.items()}
     rows = [row_of(arm, seed, found) for arm, by_seed in changes.items() for seed, found in by_seed.items()]
     written = args.output_dir / f"{name}_read.md"
