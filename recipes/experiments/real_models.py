@@ -1,11 +1,12 @@
 """Does a pre-trained model gain from votes on prompts that it writes itself? One model, one task, several seeds, control arms.
 
-    python recipes/experiments/real_models.py --config smollm2_sums --task "sums of two"
+    python recipes/experiments/real_models.py --config smollm2_cpu --task "sums of two"
 
-The main arm is SeRL: seeds without answers, own prompts, votes as rewards. Control arms with the first seed: coin flips and the box
-alone as rewards, votes with the paper's band of shares, and the answers of the seeds ("labels"). Before and after, the same held-out problems are answered greedily and in
-samples; intervals are bootstrapped over problems, each with its completions before and after. Held-out problems that a run has
-written itself do not count. What changed is told apart by what there was before, and written out to be read: TASK_read.md.
+The main arm is SeRL: seeds without answers, own prompts, votes as rewards. Other arms with the first seed: coin flips and the
+box alone as rewards, votes with the paper's band of shares, and the answers of the seeds as labels. Before and after, the same
+held-out problems are answered greedily and in samples. Intervals are bootstrapped over problems, each with its completions
+before and after. Held-out problems that a run has written itself do not count. What changed is told apart by what there was
+before, and written out to be read: TASK_read.md.
 """
 
 import json

@@ -206,6 +206,7 @@ def test_all_arms_run_and_what_changed_is_written_out(tmp_path):
         "votes on own prompts",
         "coin flips",
         "box alone",
+        "votes, the paper's band",
         "answers of the seeds",
     ]
     assert (tmp_path / "sums_of_two_read.md").read_text().startswith("# What was written, and what changed")
