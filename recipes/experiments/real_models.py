@@ -50,7 +50,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
     labelled = as_seeds(args.output_dir / "data" / name / "labelled.jsonl", task.seeds)
     arms = [Arm(control, {**own, **flags}) for control, flags in CONTROLS.items()]
     arms += [Arm(PAPER_BAND, paper_band), Arm(LABELS, {**asked, **labelled, **truth})]
-    runs |= bench.run(arms, args.seeds[:1])
+    runs |= bench.run([arm for arm in arms if arm.name in args.arms], args.seeds[:1])
     changes = {arm: {seed: Changes(folder) for seed, folder in folders.items()} for arm, folders in runs.items()}
     rows = [row_of(arm, seed, found) for arm, by_seed in changes.items() for seed, found in by_seed.items()]
     written = args.output_dir / f"{name}_read.md"
