@@ -186,6 +186,8 @@ if __name__ == "__main__":
     parser = study_arguments(__doc__, num_seeds=2)
     parser.set_defaults(config="smollm2_cpu")  # argparse reads it as if it were given
     parser.add_argument("--task", default="sums of two", choices=TASKS, help="default: sums of two")
+    others = [*CONTROLS, PAPER_BAND, LABELS]
+    parser.add_argument("--arms", nargs="*", default=others, choices=others, help="beside the main one; default: all")
     parser.add_argument(
         "--data_dir", type=Path, default=Path("data"), help="with SVAMP, GSM8K and MATH; default: data"
     )
