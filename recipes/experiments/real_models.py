@@ -59,7 +59,7 @@ def study(args: Namespace, bench: Bench) -> Finding:
     raw = raw_runs(runs)
     for arm, by_seed in changes.items():
         for seed, found in by_seed.items():
-            raw[arm][str(seed)]["gain"] = {mode: one._asdict() for mode, one in found.gains.items()}
+            raw[arm][str(seed)]["gain"] = {mode: one.as_dict() for mode, one in found.gains.items()}
             raw[arm][str(seed)]["num_seen"] = found.num_seen
     return Finding(rows, paragraph_of(changes), figure_of(panels), raw)
 

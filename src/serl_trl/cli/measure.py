@@ -147,7 +147,7 @@ class Measurements:
 
     def _gain_record(self, name: str) -> dict[str, Any]:
         found = self.gains(name)
-        return {"gain": {score: one._asdict() for score, one in found.items()}} if found else {}
+        return {"gain": {score: one.as_dict() for score, one in found.items()}} if found else {}
 
     def show(self) -> None:
         """Prints a table for each set."""

@@ -1,6 +1,6 @@
 """What training changed: by how much a score rose, and how much of that is answers where there were none."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,8 @@ from .evaluate import EvaluationReport
 from .scores import MeanWithInterval, mean_with_interval
 
 
-class Gain(NamedTuple):
+@dataclass(frozen=True)
+class Gain:
     """
     The change of a pass@1 between two measurements of the same problems, as means over problems with paired intervals.
 
@@ -28,6 +29,10 @@ class Gain(NamedTuple):
     from_wrong_answer: MeanWithInterval
     learnt: MeanWithInterval
     lost: MeanWithInterval
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Each part as `[mean, low, high]`."""
+        return {field.name: list(getattr(self, field.name)) for field in fields(self)}
 
 
 def gain(
@@ -71,14 +76,13 @@ def gain(
     wrong, wrong_after = 1 - right - none, 1 - right_after - none_after
     if min(column.min() for column in (*columns, wrong, wrong_after)) < -1e-9:
         raise ValueError("The shares of right and of missing answers are to lie between 0 and 1, and so is their sum.")
-    parts = Gain(
-        total=right_after - right,
-        from_no_answer=none * right_after - right * none_after,
-        from_wrong_answer=wrong * right_after - right * wrong_after,
-        learnt=(1 - right) * right_after,
-        lost=right * (1 - right_after),
+    return Gain(
+        total=mean_with_interval(right_after - right),
+        from_no_answer=mean_with_interval(none * right_after - right * none_after),
+        from_wrong_answer=mean_with_interval(wrong * right_after - right * wrong_after),
+        learnt=mean_with_interval((1 - right) * right_after),
+        lost=mean_with_interval(right * (1 - right_after)),
     )
-    return Gain(*map(mean_with_interval, parts))
 
 
 def gains(before: EvaluationReport, after: EvaluationReport) -> dict[str, Gain]:
