@@ -34,6 +34,7 @@ from serl_trl.rollouts import batch_source as instruction_feed
 KNOWN = json.loads(ARCHITECTURES.read_text(encoding="utf-8"))
 SMOLLM2 = KNOWN["HuggingFaceTB/SmolLM2-135M-Instruct"]
 COMMON = {
+    "share_prompts": False,  # the model counts a prompt for each of its completions: with sharing it is a bound
     "use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "seed": 0,
     "gradient_accumulation_steps": 2, "num_generations": 4, "instruction_presence_penalty": 0, "num_few_shot": 4,
 }  # fmt: skip
