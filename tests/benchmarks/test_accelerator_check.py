@@ -19,6 +19,8 @@ SCRIPT = ROOT / "benchmarks" / "accelerator_check.py"
 
 def loaded(name):
     specification = importlib.util.spec_from_file_location(name, SCRIPT.with_name(f"{name}.py"))
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

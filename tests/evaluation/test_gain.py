@@ -70,8 +70,15 @@ def test_what_is_no_share_is_refused(columns, message):
 
 
 def report(greedy, silent, num_right, sampled_silent, num_samples=4):
-    tokens = np.ones(len(greedy))
-    return EvaluationReport(*map(np.array, (greedy, silent, num_right, greedy, sampled_silent)), tokens, num_samples)
+    return EvaluationReport(
+        greedy=np.array(greedy),
+        greedy_no_answer=np.array(silent),
+        num_right=np.array(num_right),
+        majority=np.array(greedy),
+        no_answer=np.array(sampled_silent),
+        length_tokens=np.ones(len(greedy)),
+        num_samples=num_samples,
+    )
 
 
 def test_reports_are_compared_greedily_and_by_samples(capsys):

@@ -129,8 +129,9 @@ def _gains(folder: RunFolder) -> str:
     """Sentences on what each gain is made of."""
     told = []
     for metric, gain in _dict(folder.evaluation.get("gain")).items():
-        parts = [_dict(gain).get(part) for part in ("total", "from_no_answer", "from_wrong_answer")]
-        if all(parts):
+        found = (_dict(gain).get(part) for part in ("total", "from_no_answer", "from_wrong_answer"))
+        parts = [part for part in found if part]
+        if len(parts) == 3:
             total, silent, wrong = (_signed(part[0], metric) for part in parts)
             low, high = (_signed(end, metric) for end in parts[0][1:])
             told.append(
