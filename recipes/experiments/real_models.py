@@ -44,11 +44,15 @@ def study(args: Namespace, bench: Bench) -> Finding:
     asked = {"prompt_template": files["template"], "eval_file": files["held_out"], "answer_type": task.answer_type}
     own = {**asked, **as_seeds(args.output_dir / "data" / name / "seeds.jsonl", unlabelled(task.seeds))}
     runs = bench.run([Arm(SERL, own)], args.seeds)
-    num_steps = {"max_steps": min(folder.last_step for folder in runs[SERL].values()), "num_train_epochs": 100}
+    num_steps = {
+        "max_steps": args.control_steps or min(folder.last_step for folder in runs[SERL].values()),
+        "num_train_epochs": 100,
+    }
     truth = {"self_instruct": False, "reward_funcs": "truth", **num_steps}
     paper_band = {**own, "min_vote_share": 0.2, "max_vote_share": 0.8, **num_steps}
     labelled = as_seeds(args.output_dir / "data" / name / "labelled.jsonl", task.seeds)
-    arms = [Arm(control, {**own, **flags}) for control, flags in CONTROLS.items()]
+    few = {"max_steps": args.control_steps} if args.control_steps else {}
+    arms = [Arm(control, {**own, **flags, **few}) for control, flags in CONTROLS.items()]
     arms += [Arm(PAPER_BAND, paper_band), Arm(LABELS, {**asked, **labelled, **truth})]
     runs |= bench.run([arm for arm in arms if arm.name in args.arms], args.seeds[:1])
     changes = {arm: {seed: Changes(folder) for seed, folder in folders.items()} for arm, folders in runs.items()}
@@ -90,6 +94,7 @@ class Changes:
             key: (row, rows["after"][key]) for key, row in sorted(rows["before"].items()) if texts[key] not in seen
         }
         self.num_seen = len({i for mode, i in rows["before"]} - {i for mode, i in self.pairs})
+        self.num_steps = folder.last_step
         self.num_problems = len({i for mode, i in self.pairs})
         self.gains = {mode: self._gain(mode) for mode in ("greedy", "sampled")}
 
@@ -126,7 +131,12 @@ def points(value: Any) -> str:
 
 def row_of(arm: str, seed: int, changes: Changes) -> dict[str, str]:
     """A line of the table."""
-    row = {"arm": arm, "seed": str(seed), "problems": str(changes.num_problems)}
+    row = {
+        "arm": arm,
+        "seed": str(seed),
+        "steps": str(changes.num_steps),
+        "problems": str(changes.num_problems),
+    }
     for mode, found in changes.gains.items():
         right = changes.shares(mode)[[0, 2]].mean(axis=1)
         row |= {
@@ -188,6 +198,7 @@ if __name__ == "__main__":
     parser.add_argument("--task", default="sums of two", choices=TASKS, help="default: sums of two")
     others = [*CONTROLS, PAPER_BAND, LABELS]
     parser.add_argument("--arms", nargs="*", default=others, choices=others, help="beside the main one; default: all")
+    parser.add_argument("--control_steps", type=int, help="steps of the other arms; default: as many as the main one")
     parser.add_argument(
         "--data_dir", type=Path, default=Path("data"), help="with SVAMP, GSM8K and MATH; default: data"
     )

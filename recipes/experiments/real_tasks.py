@@ -1,7 +1,7 @@
 """The tasks that pre-trained models are measured and trained on: prompts without answers, held-out problems, and how they are asked.
 
 SVAMP, GSM8K and MATH are read from a folder (`--data_dir`) with `svamp_test.jsonl`, `gsm8k_test.jsonl`, `math_seed_500.jsonl` and
-`math_500.jsonl`, each line with `problem` and `answer`. Sums and odd words are made here.
+`math_500.jsonl`, each line with `problem` and `answer`. Sums, products and odd words are made here.
 """
 
 import json
@@ -34,6 +34,7 @@ GROUPS = {
     "months": "January March April May June July August October November December",
     "metals": "iron gold silver copper zinc tin lead nickel aluminium",
 }
+PRODUCT_FORMS = ("What is {}?", "Multiply {}.", "How much is {}?", "Compute {}.", "Find the product {}.")
 SUM_FORMS = ("What is {}?", "Add {}.", "How much is {}?", "Compute {}.", "Find the sum {}.")
 
 
@@ -89,6 +90,18 @@ def sums(num_terms: int) -> Rows:
     return list(found.values())
 
 
+def products() -> Rows:
+    """Products of two numbers from 11 to 99, no two of the same factors."""
+    rng = random.Random(0)
+    found: dict[tuple[int, int], dict[str, str]] = {}
+    while len(found) < NUM_SEEDS + NUM_HELD_OUT:
+        first, second = (rng.randrange(11, 100) for _ in range(2))
+        asked = PRODUCT_FORMS[len(found) % len(PRODUCT_FORMS)].format(f"{first} * {second}")
+        kind = (min(first, second), max(first, second))
+        found.setdefault(kind, {"problem": asked, "answer": str(first * second)})
+    return list(found.values())
+
+
 def odd_words() -> Rows:
     """Four words of which one is of another kind."""
     rng = random.Random(0)
@@ -108,6 +121,7 @@ THREE_TERMS = worked(
     ("What is 14 + 9 + 20?", "14 + 9 = 23, 23 + 20 = 43. \\boxed{43}"),
     ("Add 31 + 46 + 8.", "31 + 46 = 77, 77 + 8 = 85. \\boxed{85}"),
 )
+PRODUCT = worked(system="Answer in one line, like this: 12 * 23 = 276. \\boxed{276}")
 ONE_STEP = worked(
     ("Tom has 14 pens. He buys 9 more. How many pens has he now?", "14 + 9 = 23. \\boxed{23}"),
     ("A box holds 6 eggs. How many eggs are in 7 boxes?", "6 * 7 = 42. \\boxed{42}"),
@@ -150,6 +164,7 @@ def _made(name: str, rows: Callable[[], Rows], template: PromptTemplate, answer_
 TASKS: dict[str, Callable[[Path], Task]] = {
     "sums of two": partial(_made, "sums of two", partial(sums, 2), ARITHMETIC, "math"),
     "sums of three": partial(_made, "sums of three", partial(sums, 3), THREE_TERMS, "math"),
+    "products": partial(_made, "products", products, PRODUCT, "math"),
     "odd word": partial(_made, "odd word", odd_words, ODD, "text"),
     "svamp": partial(_of_files, "svamp", "svamp_test.jsonl", "svamp_test.jsonl", ONE_STEP, 48),
     "gsm8k": partial(_of_files, "gsm8k", "gsm8k_test.jsonl", "gsm8k_test.jsonl", STEPS, 80),
