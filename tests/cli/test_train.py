@@ -226,7 +226,7 @@ def test_other_sets_are_watched(tmp_path):
     flags += ["--watched_sets", file]
     recipe.main([*SHORT, *flags])
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert record["watched"]["sums"].keys() == {"before", "after"}
+    assert record["watched"]["sums"].keys() == {"before", "after", "gain"}
     steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     measured = {row["step"]: row["eval_sums_greedy pass@1"] for row in steps if "eval_sums_greedy pass@1" in row}
     assert measured.keys() == {0, 1}  # before, and as the iteration ends

@@ -112,7 +112,24 @@ def check_still(run):
     assert all(torch.equal(value, weights[name]) for name, value in run.model.named_parameters())
     run.state.global_step = 99  # so that the file is another one
     assert scores(run) == before
-    assert greedy_rollouts(run) == before[2]
+    for text, measured, rolled_out in zip(problems()[0], before[2], greedy_rollouts(run), strict=True):
+        assert rolled_out == measured or is_tie(run, text, measured[0], rolled_out[0])
+
+
+@torch.no_grad()
+def is_tie(run, problem, first, second):
+    """Whether bfloat16 cannot tell the first tokens apart in which two texts differ: batches round each in its own way."""
+    if run.model.dtype != torch.bfloat16 and not run.args.bf16:
+        return False
+    tokenizer = run.processing_class
+    one, other = (tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] for text in (first, second))
+    place = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    (prompt_ids,) = run.decoding.prompt_ids([run.asked(problem)])
+    with whole_model(run) as model, run.autocast_smart_context_manager():
+        logits = model(torch.tensor([[*prompt_ids, *one[:place]]])).logits[0, -1].float()
+    best = logits.topk(2)
+    spacing = torch.finfo(torch.bfloat16).eps * best.values.abs().max()
+    return set(best.indices.tolist()) == {one[place], other[place]} and best.values.diff().abs() <= 2 * spacing
 
 
 @pytest.fixture(scope="module")

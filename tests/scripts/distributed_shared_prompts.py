@@ -46,7 +46,7 @@ def main() -> None:
     GRPOTrainer._get_per_token_logps_and_entropies = counted
     moves = {}
     for name, settings in {
-        "plain": {},
+        "plain": {"share_prompts": False},
         "shared": {"share_prompts": True},
         "unused": {"share_prompts": True, "ddp_find_unused_parameters": True},
         "static": {"share_prompts": True, "ddp_find_unused_parameters": False},
