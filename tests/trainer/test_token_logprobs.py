@@ -328,6 +328,26 @@ def test_a_model_that_counts_positions_in_another_way_is_found_out(batch, caplog
     assert_by_trl(Scorer(model, share_prompts=False), batch, caplog, "it changes log-probabilities of OPTForCausalLM")
 
 
+def test_a_model_that_counts_positions_in_another_way_is_found_out_in_bfloat16(batch, caplog):
+    torch.manual_seed(0)
+    model = tiny_model("opt", ffn_dim=48, dropout=0.0, word_embed_proj_dim=32).bfloat16()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.div_(6)  # as drawn, where positions matter least
+    assert_by_trl(Scorer(model, share_prompts=False), batch, caplog, "it changes log-probabilities of OPTForCausalLM")
+
+
+def test_what_depends_on_length_is_found_out_on_the_first_long_rows(batch, caplog):
+    """Its config names a window, which its cache keeps to and its attention does not."""
+    scorer = Scorer(tiny_model("llama", sliding_window=24), share_prompts=False)
+    scored(scorer.ours, batch)
+    scored(scorer.ours, batch)
+    assert scorer.num_by_trl == 1  # the check, on rows within the window
+    long = tiny_batch(torch.Generator().manual_seed(1), max_prompt=40)
+    assert_by_trl(scorer, long, caplog, "it changes log-probabilities of LlamaForCausalLM")
+
+
 def test_an_adapter_that_is_a_prompt_is_left_to_trl(batch, caplog):
     model = get_peft_model(tiny_model("llama"), PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3))
     assert_by_trl(Scorer(model.eval()), batch, caplog, "its adapter depends on the whole of the input")

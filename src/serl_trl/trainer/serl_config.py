@@ -86,7 +86,8 @@ class SeRLConfig(GRPOConfig):
         share_prompts (`bool`, *optional*, defaults to `True`):
             Whether a prompt is computed once for all of its completions also in the pass with gradient ([`TokenLogprobs`]).
             The micro-batches of a step then hold whole groups, where they fit, in random order. Log-probabilities without
-            gradient are computed in this way whatever is set.
+            gradient are computed in this way whatever is set. The loss `bnpo` and the entropy bonus are then means over the
+            whole step, not over each micro-batch.
 
     Raises:
         ValueError: For a setting out of range, or one of TRL's that the chosen estimator would ignore.

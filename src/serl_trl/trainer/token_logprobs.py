@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 MIN_SAVED = 0.1  # of the tokens of a batch; with less, two forward passes cost more than they save
 PROMPTS_OF_A_BATCH = 1 / 8  # prompts whose keys and values are held at once, as a share of a micro-batch's rows
-# Most that log-probabilities of a model's first shared batch may differ from TRL's, in the mean over tokens. Rounding makes
-# 1e-6 of it in float32 and 1e-2 in bfloat16; prompts that are left out or misplaced make 1e-1 and more of it.
-MAX_DIFFERENCE, MAX_DIFFERENCE_NARROW = 1e-3, 0.1
+# Most that log-probabilities of a shared batch may differ from TRL's, in the mean over tokens. Rounding makes 1e-6 of it in
+# float32 and 1e-2 in bfloat16; prompts that are left out or misplaced make 1e-1 and more of it.
+MAX_DIFFERENCE, MAX_DIFFERENCE_NARROW = 1e-3, 0.05
 
 AUXILIARY_LOSS = "the auxiliary loss of the mixture of experts is over all tokens of the batch"
 
@@ -62,7 +62,7 @@ class TokenLogprobs:
         self._reasons: WeakKeyDictionary[Module, str | None] = WeakKeyDictionary()
         self._dropouts: WeakKeyDictionary[Module, Dropouts] = WeakKeyDictionary()
         self._checkpointing: WeakKeyDictionary[Module, bool] = WeakKeyDictionary()
-        self._checked: WeakKeyDictionary[Module, bool] = WeakKeyDictionary()
+        self._checked: WeakKeyDictionary[Module, int] = WeakKeyDictionary()  # longest row that was alike; 0 if it was not
         self._said: set[str] = set()
 
     def __call__(
@@ -197,13 +197,19 @@ class TokenLogprobs:
 
     @torch.no_grad()
     def _is_alike(self, bare: Module, rows: Rows, plain: Callable[..., Scored]) -> bool:
-        """Whether a model gives what TRL's pass gives; tried once a model, on two rows that are given padding to trim."""
-        if bare in self._checked or not rows.completion_lengths.any():
-            return self._checked.get(bare, True)
-        rows = rows.of(rows.completion_lengths.nonzero().flatten())
-        index, firsts = rows.prompts
-        longest = rows.prompt_lengths[firsts].argmax()
-        few = rows.of((index == longest).nonzero().flatten()[:2]).padded()
+        """
+        Whether a model gives what TRL's pass gives, tried on two rows that are given padding to trim.
+
+        It is tried again when rows pass a power of two in length: what depends on length, like a window of attention, does not
+        show on short rows.
+        """
+        lengths = (rows.prompt_lengths + rows.completion_lengths) * (rows.completion_lengths > 0)
+        num_tokens, checked = max(lengths.tolist(), default=0), self._checked.get(bare)
+        if not num_tokens or checked == 0 or (checked and num_tokens.bit_length() <= checked.bit_length()):
+            return checked != 0
+        index, _ = rows.prompts
+        of_longest = ((index == index[lengths.argmax()]) & (rows.completion_lengths > 0)).nonzero().flatten()
+        few = rows.of(of_longest[lengths[of_longest].argsort(descending=True, stable=True)][:2]).padded()
         theirs, _, _ = plain(bare, few.ids, few.mask, few.width)
         with self.trainer.accelerator.autocast():
             ours = [_completions(bare, few, None, False)[0]]
@@ -214,14 +220,15 @@ class TokenLogprobs:
         mask = few.mask[:, few.end_of_prompts :].bool()
         difference = max((logps - theirs)[mask].abs().mean().item() for logps in ours)
         is_narrow = self.trainer.accelerator.mixed_precision != "no" or next(bare.parameters()).dtype.itemsize < 4
-        self._checked[bare] = difference <= (MAX_DIFFERENCE_NARROW if is_narrow else MAX_DIFFERENCE)
-        if not self._checked[bare]:
+        is_alike = difference <= (MAX_DIFFERENCE_NARROW if is_narrow else MAX_DIFFERENCE)
+        self._checked[bare] = num_tokens if is_alike else 0
+        if not is_alike:
             self._say(
                 f"it changes log-probabilities of {type(bare).__name__} by {difference:.2g} a token to read prompts from a "
                 "cache, or to leave out padding",
                 self.trainer.args.share_prompts,
             )
-        return self._checked[bare]
+        return is_alike
 
     def _in_order(
         self, model: Module, bare: Module, rows: Rows, batch_size: int, compute_entropy: bool, is_shared: bool
