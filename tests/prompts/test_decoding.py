@@ -122,7 +122,9 @@ def is_tie(run, problem, first, second):
     if run.model.dtype != torch.bfloat16 and not run.args.bf16:
         return False
     tokenizer = run.processing_class
-    one, other = (tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] for text in (first, second))
+    one, other = (
+        tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] for text in (first, second)
+    )
     place = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
     (prompt_ids,) = run.decoding.prompt_ids([run.asked(problem)])
     with whole_model(run) as model, run.autocast_smart_context_manager():

@@ -62,7 +62,9 @@ class TokenLogprobs:
         self._reasons: WeakKeyDictionary[Module, str | None] = WeakKeyDictionary()
         self._dropouts: WeakKeyDictionary[Module, Dropouts] = WeakKeyDictionary()
         self._checkpointing: WeakKeyDictionary[Module, bool] = WeakKeyDictionary()
-        self._checked: WeakKeyDictionary[Module, int] = WeakKeyDictionary()  # longest row that was alike; 0 if it was not
+        self._checked: WeakKeyDictionary[Module, int] = (
+            WeakKeyDictionary()
+        )  # longest row that was alike; 0 if it was not
         self._said: set[str] = set()
 
     def __call__(
