@@ -75,7 +75,7 @@ def test_the_papers_recipes_fit_and_do_the_papers_work(plan, name, tmp_path):
 
 def test_no_recipe_is_forgotten():
     """The others in the folder: the laboratory below, a prompt template, and one of generate_instructions.py."""
-    others = {"tiny_cpu", "qwen2.5_coder_cpu", "smollm2_cpu", "smollm2_prompt", "generate_tiny_cpu"}
+    others = {"tiny_cpu", "smollm2_cpu", "smollm2_prompt", "generate_tiny_cpu"}
     assert {path.stem for path in (ROOT / "recipes" / "configs").glob("*.yaml")} == others | set(PAPER)
 
 

@@ -15,7 +15,6 @@ from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, Dynam
 from ..prompts import first_come
 
 
-MOST_PADDED = 8  # columns; what does not count padding as the others do is then further off than by one
 INDEXABLE = (DynamicLayer, DynamicSlidingWindowLayer)  # kinds whose keys and values have a row for each sequence
 
 
@@ -65,17 +64,11 @@ class Rows:
         return slice(first, self.end_of_prompts), slice(self.end_of_prompts, last)
 
     def padded(self) -> "Rows":
-        """
-        Rows with a few more columns of padding, and none of it elsewhere.
-
-        As many of the last tokens go, so that rows are no longer than they were; of a single one none goes.
-        """
+        """Rows with one more column of padding, and none of it elsewhere; the last token goes if there are more than one."""
         of_prompts, of_completions = self.trimmed
-        num_tokens = of_completions.stop - of_completions.start
-        num_padded = min(MOST_PADDED, max(num_tokens // 2, 1))
-        width = max(num_tokens - num_padded, 1)
+        width = max(of_completions.stop - of_completions.start - 1, 1)
         columns = slice(of_prompts.start, of_prompts.stop + width)
-        return Rows(pad(self.ids[:, columns], (num_padded, 0)), pad(self.mask[:, columns], (num_padded, 0)), width)
+        return Rows(pad(self.ids[:, columns], (1, 0)), pad(self.mask[:, columns], (1, 0)), width)
 
     @cached_property
     def prompts(self) -> tuple[Tensor, Tensor]:
