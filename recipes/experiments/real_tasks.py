@@ -122,6 +122,7 @@ THREE_TERMS = worked(
     ("Add 31 + 46 + 8.", "31 + 46 = 77, 77 + 8 = 85. \\boxed{85}"),
 )
 PRODUCT = worked(system="Answer in one line, like this: 12 * 23 = 276. \\boxed{276}")
+PRODUCT_IN_A_CHAT = worked(("What is 12 * 23?", "12 * 23 = 276. \\boxed{276}"))
 ONE_STEP = worked(
     ("Tom has 14 pens. He buys 9 more. How many pens has he now?", "14 + 9 = 23. \\boxed{23}"),
     ("A box holds 6 eggs. How many eggs are in 7 boxes?", "6 * 7 = 42. \\boxed{42}"),
@@ -165,6 +166,7 @@ TASKS: dict[str, Callable[[Path], Task]] = {
     "sums of two": partial(_made, "sums of two", partial(sums, 2), ARITHMETIC, "math"),
     "sums of three": partial(_made, "sums of three", partial(sums, 3), THREE_TERMS, "math"),
     "products": partial(_made, "products", products, PRODUCT, "math"),
+    "products, worked example": partial(_made, "products, worked example", products, PRODUCT_IN_A_CHAT, "math"),
     "odd word": partial(_made, "odd word", odd_words, ODD, "text"),
     "svamp": partial(_of_files, "svamp", "svamp_test.jsonl", "svamp_test.jsonl", ONE_STEP, 48),
     "gsm8k": partial(_of_files, "gsm8k", "gsm8k_test.jsonl", "gsm8k_test.jsonl", STEPS, 80),
